@@ -1,0 +1,200 @@
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct Intern {
+    Arena *arena;
+    const char **slot;
+    size_t n, cap; /* cap is a power of two */
+};
+
+static uint64_t hash_text(const char *s, size_t len)
+{
+    uint64_t h = 1469598103934665603u;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)s[i]) * 1099511628211u;
+    return h;
+}
+
+Intern *intern_new(Arena *arena)
+{
+    Intern *t = ARENA_NEW(arena, Intern);
+    t->arena = arena;
+    t->cap = 256;
+    t->slot = ARENA_ARRAY(arena, const char *, t->cap);
+    return t;
+}
+
+static void intern_rehash(Intern *t)
+{
+    const char **old = t->slot;
+    size_t old_cap = t->cap;
+    t->cap *= 2;
+    t->slot = ARENA_ARRAY(t->arena, const char *, t->cap);
+    for (size_t i = 0; i < old_cap; i++) {
+        if (!old[i])
+            continue;
+        size_t k = hash_text(old[i], strlen(old[i])) & (t->cap - 1);
+        while (t->slot[k])
+            k = (k + 1) & (t->cap - 1);
+        t->slot[k] = old[i];
+    }
+}
+
+const char *intern_text(Intern *t, const char *text, size_t len)
+{
+    size_t k = hash_text(text, len) & (t->cap - 1);
+    for (; t->slot[k]; k = (k + 1) & (t->cap - 1))
+        if (strlen(t->slot[k]) == len && memcmp(t->slot[k], text, len) == 0)
+            return t->slot[k];
+    const char *copy = arena_copy_text(t->arena, text, len);
+    t->slot[k] = copy;
+    if (++t->n * 2 > t->cap)
+        intern_rehash(t);
+    return copy;
+}
+
+const char *intern_cstr(Intern *t, const char *text) { return intern_text(t, text, strlen(text)); }
+
+void text_add_n(Text *t, const char *s, size_t len)
+{
+    if (t->len + len + 1 > t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 256;
+        while (cap < t->len + len + 1)
+            cap *= 2;
+        char *fresh = arena_alloc(t->arena, cap);
+        if (t->len)
+            memcpy(fresh, t->data, t->len);
+        t->data = fresh;
+        t->cap = cap;
+    }
+    memcpy(t->data + t->len, s, len);
+    t->len += len;
+    t->data[t->len] = 0;
+}
+
+void text_add(Text *t, const char *s) { text_add_n(t, s, strlen(s)); }
+
+void text_addf(Text *t, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    char small[256];
+    int len = vsnprintf(small, sizeof small, format, args);
+    if ((size_t)len < sizeof small) {
+        text_add_n(t, small, (size_t)len);
+    } else {
+        char *big = arena_vprintf(t->arena, format, again);
+        text_add_n(t, big, (size_t)len);
+    }
+    va_end(again);
+    va_end(args);
+}
+
+static void add_special(Text *t, double v) { text_add(t, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf"); }
+
+void text_add_double(Text *t, double v)
+{
+    if (!isfinite(v)) {
+        add_special(t, v);
+        return;
+    }
+    char s[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(s, sizeof s, "%.*g", digits, v);
+        if (strtod(s, NULL) == v)
+            break;
+    }
+    text_add(t, s);
+}
+
+void text_add_float(Text *t, float v)
+{
+    if (!isfinite(v)) {
+        add_special(t, (double)v);
+        return;
+    }
+    char s[40];
+    for (int digits = 1; digits <= 9; digits++) {
+        snprintf(s, sizeof s, "%.*g", digits, (double)v);
+        if (strtof(s, NULL) == v)
+            break;
+    }
+    text_add(t, s);
+}
+
+static int edit_distance(const char *a, const char *b)
+{
+    enum { MAX = 63 };
+    size_t n = strlen(a), m = strlen(b);
+    if (n > MAX || m > MAX)
+        return MAX;
+    int row[MAX + 1];
+    for (size_t j = 0; j <= m; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= m; j++) {
+            int up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+            if (up + 1 < best)
+                best = up + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+            diagonal = up;
+        }
+    }
+    return row[m];
+}
+
+const char *text_nearest(const char *name, const char *const *names, int n)
+{
+    int limit = (int)(strlen(name) / 3), best_distance;
+    if (limit < 1)
+        limit = 1;
+    best_distance = limit + 1;
+    const char *best = NULL;
+    for (int i = 0; i < n; i++) {
+        int d = edit_distance(name, names[i]);
+        if (d > 0 && d < best_distance) {
+            best_distance = d;
+            best = names[i];
+        }
+    }
+    return best;
+}
+
+const char *text_write_file(Arena *arena, const char *path, const char *data, size_t len)
+{
+    char *temp = arena_printf(arena, "%s.tmp.%ld", path, (long)getpid());
+    FILE *f = fopen(temp, "wb");
+    if (!f)
+        return arena_printf(arena, "cannot create: %s", strerror(errno));
+    bool ok = fwrite(data, 1, len, f) == len;
+    int saved = errno;
+    if (ok && (fflush(f) != 0 || fsync(fileno(f)) != 0)) {
+        /* fsync fails on pipes and some special files; only a full disk or I/O error counts */
+        if (errno != EINVAL && errno != EROFS) {
+            ok = false;
+            saved = errno;
+        }
+    }
+    if (fclose(f) != 0 && ok) {
+        ok = false;
+        saved = errno;
+    }
+    if (ok && rename(temp, path) == 0)
+        return NULL;
+    if (ok)
+        saved = errno;
+    remove(temp);
+    return arena_printf(arena, "cannot write: %s", strerror(saved));
+}

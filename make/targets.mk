@@ -1,0 +1,3 @@
+.PHONY: clean help
+clean:
+	rm -rf $(B)

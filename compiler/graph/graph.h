@@ -1,0 +1,217 @@
+/* The graph IR: SSA over tensors with static shapes.
+ *
+ * A Module is a program: variables (params, states, optimizer slots) and graphs, one per entry
+ * point. A Graph is a list of nodes in topological order. A node is one operation (OpDef, ops/ops.h)
+ * with inputs, attributes and one result. Roots are the `output` and `update` nodes; their result
+ * type is that of their operand and nobody reads it.
+ *
+ * Variables: every `var` node of a graph reads the value the variable had when the entry was called;
+ * an `update` takes effect after all reads. A graph updates a variable at most once.
+ *
+ * Text form, which reads back to the same text (graph_print, module_read):
+ *
+ *     graph @classify step batch=32 {
+ *       %0 = input {name="image"} : f32[32,28,28,1] loc("mnist.nn":13:10)
+ *       %1 = var {var=@mlp.fc1.weight} : f32[128,784] path("mlp.fc1") loc("mnist.nn":3:5)
+ *       %4 = contract %2[n,i], %1[o,i] -> [n,o] {n=32,o=128 | i=784} : f32[32,128]
+ *       output %9 {name="loss"}
+ *     }
+ */
+#ifndef NNC_GRAPH_GRAPH_H
+#define NNC_GRAPH_GRAPH_H
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/text.h"
+#include "runtime/nnr.h"
+#include <stdint.h>
+
+enum { MAX_RANK = 8, MAX_INDEX = 16, MAX_ATTR = 4 };
+
+typedef enum { DT_F32, DT_I32, DT_BOOL, DT_COUNT } DType;
+const char *dtype_name(DType t); /* "f32" */
+int dtype_bytes(DType t);        /* as stored: 4, 4, 1 */
+
+typedef struct {
+    DType dtype;
+    int rank;
+    int64_t dim[MAX_RANK];
+} Type;
+
+int64_t type_count(const Type *t); /* number of elements; 1 for a scalar */
+bool type_equal(const Type *a, const Type *b);
+bool type_same_shape(const Type *a, const Type *b);
+char *type_text(Arena *arena, const Type *t); /* "f32[32,128]"; "f32" for a scalar */
+Type type_make(DType dtype, int rank, const int64_t *dim);
+static inline Type type_scalar(DType dtype) { return (Type){ .dtype = dtype }; }
+
+/* ---- contract: the one sum of products --------------------------------------------------------
+ * Indices 0 .. n_out-1 are the output's dimensions in order, the rest are summed. Operand dimension
+ * d is read at  base + sum over k of coef[k] * index k,  always within the operand (padding is a
+ * `pad` node). One or two operands. */
+typedef struct {
+    int64_t base, coef[MAX_INDEX];
+} Affine;
+
+typedef struct {
+    int n_index, n_out, n_operand;
+    int64_t extent[MAX_INDEX];
+    const char *name[MAX_INDEX]; /* for the text form; unique, never NULL */
+    struct {
+        int rank;
+        Affine dim[MAX_RANK];
+    } operand[2];
+} Contract;
+
+typedef struct Node Node;
+typedef struct Graph Graph;
+typedef struct Module Module;
+typedef struct OpDef OpDef;
+typedef struct Kernel Kernel;
+
+typedef enum { VAR_PARAM, VAR_STATE, VAR_SLOT } VarKind;
+typedef struct Var {
+    const char *name; /* "mlp.fc1.weight"; slots: "classify.adam.m.mlp.fc1.weight" */
+    VarKind kind;
+    Type type;
+    int index; /* in module->vars */
+    Loc loc;
+} Var;
+
+/* Values in double precision whatever the dtype: what the reference evaluator works on. */
+typedef struct {
+    Type type;
+    double *data;
+} Tensor;
+Tensor tensor_new(Arena *arena, Type type);
+
+typedef enum {
+    AK_NONE, AK_INT, AK_FLOAT, AK_NAME, AK_INTS, AK_DTYPE, AK_VAR, AK_CONTRACT, AK_TENSOR, AK_GRAPH
+} AttrKind;
+
+typedef struct {
+    int n;
+    const int64_t *v;
+} Ints;
+
+typedef union {
+    int64_t i;            /* AK_INT (rand's salt is printed as hex), AK_DTYPE */
+    double f;             /* AK_FLOAT */
+    const char *name;     /* AK_NAME */
+    Ints ints;            /* AK_INTS */
+    Var *var;             /* AK_VAR */
+    const Contract *contract;
+    const Tensor *tensor; /* AK_TENSOR: data are exactly representable in the dtype */
+    Graph *graph;         /* AK_GRAPH: the body of a scan */
+} Attr;
+
+typedef Vec(Node *) NodeVec;
+typedef Vec(Kernel *) KernelVec;
+
+struct Node {
+    const OpDef *op;
+    Type type;
+    int n_in;
+    Node **in;
+    Attr attr[MAX_ATTR]; /* as op->attrs lays out */
+    Loc loc;
+    const char *path; /* layer instance the node came from ("mlp.fc1"), or NULL */
+    int id;           /* number in the text form; graph_renumber keeps it dense */
+    /* Set by the fuse pass: the kernel that computes this node, or NULL for a node that is recomputed
+     * inside each kernel that reads it, and for leaves and roots. */
+    Kernel *kernel;
+    /* Set by the memory plan for stored nodes: byte offset in the arena; -1: lives elsewhere (a
+     * variable, an input, an output) or is not stored. */
+    int64_t offset;
+    int mark;  /* scratch for passes */
+    void *aux; /* scratch for passes */
+};
+
+/* A kernel: nodes computed together by one loop function (kinds: passes/passes.h). */
+struct Kernel {
+    int id;
+    int kind;
+    NodeVec nodes;    /* computed here, in topological order */
+    NodeVec results;  /* those stored to memory */
+    const char *name; /* identifier, unique in the graph, made of path and op: "mlp_fc1_relu" */
+    int64_t scratch_bytes;  /* per-kernel working memory in the arena; set by lowering */
+    int64_t scratch_offset; /* set by the memory plan */
+};
+
+typedef enum { GRAPH_INIT, GRAPH_INFER, GRAPH_STEP, GRAPH_EVAL, GRAPH_BODY } GraphKind;
+
+struct Graph {
+    Module *module;
+    Arena *arena;
+    const char *name;  /* "mlp", "classify", "gan.critic", "classify.eval", "init" */
+    const char *train; /* train block, or NULL */
+    GraphKind kind;
+    int64_t batch;     /* samples a call; 0: no batch dimension */
+    NodeVec nodes;     /* topological order */
+    KernelVec kernels; /* in execution order, once fused */
+    int64_t arena_bytes, arena_bound; /* once planned: size, and its lower bound */
+    Loc loc;           /* given to nodes made by graph_add until changed */
+    const char *path;
+};
+
+struct Module {
+    Arena *arena;
+    Intern *names;
+    const char *name; /* of the .nn file without folder and suffix */
+    Vec(Var *) vars;
+    Vec(Graph *) graphs;
+    Vec(nnr_train) trains; /* what train blocks say of data, for the driver */
+};
+
+Module *module_new(Arena *arena, Intern *names, const char *name);
+Var *module_add_var(Module *m, const char *name, VarKind kind, Type type, Loc loc); /* NULL: taken */
+Var *module_find_var(const Module *m, const char *name);
+Graph *module_find_graph(const Module *m, const char *name, int64_t batch /* -1: any */);
+Graph *graph_new(Module *m, const char *name, GraphKind kind, int64_t batch); /* appended to m */
+
+/* ---- building ---------------------------------------------------------------------------------
+ * graph_add makes a node, infers its type by the op's shape rule and appends it. On a violated rule
+ * it returns NULL and writes what is wrong (both shapes named) to why->text. */
+typedef struct {
+    char text[512];
+} Why;
+Node *graph_add(Graph *g, const OpDef *op, Node *const *in, int n_in, const Attr *attr, Why *why);
+/* The same for compiler-made nodes whose rule cannot fail; a violation is a compiler fault (message
+ * on stderr with the rule's text, abort). Builders for each op are in ops/build.h. */
+Node *graph_must_add(Graph *g, const OpDef *op, Node *const *in, int n_in, const Attr *attr);
+
+/* Replaces every use of a by b (types equal). */
+void graph_replace_uses(Graph *g, Node *a, Node *b);
+/* Restores topological order after nodes were appended out of order (stable); renumbers. */
+void graph_sort(Graph *g);
+void graph_renumber(Graph *g);
+/* Number of uses of every node, by node id (call graph_renumber first). */
+int *graph_use_counts(Arena *arena, const Graph *g);
+
+/* ---- text and checks ---- */
+void graph_print(const Graph *g, Text *out);
+void module_print(const Module *m, Text *out); /* vars, then graphs */
+/* Reads what module_print wrote (any hand-written module of that form too). Errors go to diags; NULL
+ * when there were any. Never crashes on any input. */
+Module *module_read(Arena *arena, Intern *names, const Source *source, Diags *diags);
+/* Checks SSA order, arity, types against each op's rule, one update a variable, outputs unique,
+ * kernels and plan where present. Returns NULL or the first fault as text. */
+const char *graph_verify(const Graph *g, Arena *arena);
+
+/* ---- reference evaluation (double precision, slow, obvious) ----
+ * Values of inputs by name, of variables by index; outputs are filled by name; updates are applied to
+ * vars after the run. Returns NULL or what went wrong. */
+typedef struct {
+    const char *name;
+    Tensor value;
+} NamedTensor;
+typedef struct {
+    nnr_ctx ctx;
+    const NamedTensor *inputs;
+    int n_inputs;
+    Tensor *vars; /* by var index; updated */
+    Vec(NamedTensor) outputs;
+    Tensor *values; /* out: value of every node by id */
+} EvalRun;
+const char *graph_eval(const Graph *g, EvalRun *run, Arena *arena);
+
+#endif

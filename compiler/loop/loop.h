@@ -1,0 +1,224 @@
+/* The loop IR: functions over buffers, one a kernel, and the plan by which an entry point calls them.
+ * It knows nothing of graphs; the back ends see nothing else.
+ *
+ * Expressions are trees without side effects; statements are structured. Vectors are part of the IR:
+ * a type has 1 lane (scalar) or 4, 8, 16, 32. Index expressions are i64. An immutable LVar is defined
+ * once (let, loop variable, parameter); a mutable one (accumulator) may be set.
+ *
+ * Text form (loop_print, loop_read round-trip):
+ *
+ *     func @mlp_fc1(%x: f32[25088] in, %w: f32[100352] in, %y: f32[4096] out noalias) {
+ *       parallel for %n = 0 to 32 {
+ *         for %o = 0 to 128 step 16 {
+ *           var %acc: f32x16 = splat.f32x16(0.0)
+ *           for %i = 0 to 784 { %acc = fma(splat(load %x[%n * 784 + %i]), load.f32x16 %w[...], %acc) }
+ *           store %y[%n * 128 + %o], %acc
+ */
+#ifndef NNC_LOOP_LOOP_H
+#define NNC_LOOP_LOOP_H
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/text.h"
+#include "runtime/nnr.h"
+
+typedef enum { LK_F32, LK_F64, LK_I32, LK_U32, LK_I64, LK_U64, LK_BOOL /* u8 in memory */ } LKind;
+typedef struct {
+    uint8_t kind, lanes;
+} LType;
+static inline LType ltype(LKind kind, int lanes) { return (LType){ (uint8_t)kind, (uint8_t)lanes }; }
+
+typedef enum {
+    /* leaves */
+    LX_CONST, /* fval or ival */
+    LX_VAR,
+    LX_LOAD,  /* buf[index], lanes consecutive elements; limit: only the first `limit` lanes are read,
+                 the rest are 0 (NULL: all) */
+    /* arithmetic: operands and result of one type */
+    LX_ADD, LX_SUB, LX_MUL, LX_DIV, LX_MOD, LX_MIN, LX_MAX, LX_NEG, LX_ABS, LX_SQRT, LX_FLOOR,
+    LX_ROUND /* half to even */, LX_FMA /* a*b + c, one rounding where the target has it */,
+    LX_AND, LX_OR, LX_XOR, LX_NOT, LX_SHL, LX_SHR,
+    /* comparisons give LK_BOOL of the same lanes */
+    LX_EQ, LX_NE, LX_LT, LX_LE,
+    LX_SELECT,  /* a ? b : c; a is LK_BOOL */
+    LX_CAST,    /* value conversion to type (float to int truncates; bool from x is x != 0) */
+    LX_BITCAST, /* same size */
+    LX_SPLAT,   /* scalar to vector */
+    LX_RAMP,    /* a + 0, a + 1, ... : vector of an integer scalar */
+    LX_LANE,    /* lane ival of vector a */
+    LX_HADD, LX_HMIN, LX_HMAX, /* all lanes of a to a scalar, fixed binary tree: halves folded */
+    /* math: expanded to the above by loop_expand_math before a back end sees it (f32 only) */
+    LX_EXP, LX_LOG, LX_TANH, LX_ERF, LX_SIN, LX_POW
+} LOp;
+
+typedef struct LExpr LExpr;
+typedef struct LStmt LStmt;
+
+typedef struct {
+    const char *name; /* unique in the function */
+    LType type;
+    bool mutable_;
+    int id;
+} LVar;
+
+typedef enum { LB_IN, LB_OUT, LB_INOUT, LB_LOCAL /* on the stack, small */ } LBufRole;
+typedef struct {
+    const char *name; /* unique in the function */
+    LKind kind;
+    int64_t count; /* elements */
+    LBufRole role;
+    bool noalias; /* no other parameter of any call overlaps it */
+    int id;
+} LBuf;
+
+struct LExpr {
+    LOp op;
+    LType type;
+    LExpr *a, *b, *c; /* LX_LOAD: a is the index, b the limit or NULL */
+    int64_t ival;
+    double fval;
+    const LVar *var;
+    const LBuf *buf;
+};
+
+typedef enum { LS_LET, LS_VAR, LS_SET, LS_STORE, LS_FOR, LS_IF, LS_LOCAL, LS_NOTE } LStmtKind;
+typedef enum { LF_SERIAL, LF_PARALLEL, LF_UNROLL /* the printer may leave that to the compiler */ } LForKind;
+
+typedef struct {
+    LStmt **data;
+    int len, cap;
+} LBlock;
+
+struct LStmt {
+    LStmtKind kind;
+    LVar *var;            /* LET, VAR (mutable), SET, FOR */
+    LBuf *buf;            /* STORE, LOCAL */
+    LExpr *index, *value; /* STORE; LET, VAR, SET: value; IF: value is the condition */
+    LExpr *limit;         /* STORE of a vector: only the first `limit` lanes; NULL: all */
+    LExpr *lo, *hi;       /* FOR: [lo, hi) by step */
+    int64_t step;
+    LForKind for_kind;
+    LBlock body, other;   /* FOR, IF: then; IF: else */
+    const char *note;     /* NOTE: a comment */
+};
+
+typedef struct {
+    Arena *arena;
+    const char *name;
+    Vec(LBuf *) params;
+    int64_t scratch_bytes;  /* > 0: the last parameter is an arena scratch buffer of that size */
+    bool uses_ctx;          /* reads seed, step, epoch */
+    LVar *seed, *step, *epoch; /* u64, u64, i32: parameters when uses_ctx */
+    LBlock body;
+    const char *note;       /* comment above the function: layers and .nn lines it comes from */
+    const char *path;       /* layer path, for reports */
+    Loc loc;
+    int64_t flops, bytes;   /* for reports */
+    int n_vars, n_bufs;
+} LFunc;
+
+/* ---- the program ---- */
+typedef enum { LR_VAR, LR_INPUT, LR_OUTPUT, LR_ARENA } LRefKind;
+typedef struct {
+    LRefKind kind;
+    int index;      /* variable, input or output number */
+    int64_t offset; /* LR_ARENA: bytes */
+} LRef;
+
+typedef struct {
+    LFunc *func;
+    LRef *args; /* as func->params */
+} LCall;
+
+typedef struct {
+    nnr_info info; /* name as in the .nn file, dotted paths included */
+    const char *c_name; /* identifier, unique among variables */
+    nnr_var_kind kind;
+    int64_t count, offset; /* elements; byte offset in the weights or slots block */
+} LGlobal;
+
+typedef struct {
+    const char *name, *c_name; /* "gan.critic", "gan_critic" */
+    const char *train;
+    nnr_entry_kind kind;
+    int64_t batch;
+    nnr_info *in, *out;
+    int n_in, n_out;
+    Vec(LCall) calls;
+    int64_t arena_bytes;
+    bool writes_weights, uses_slots, uses_ctx;
+} LEntry;
+
+typedef struct {
+    Arena *arena;
+    const char *name, *c_name;
+    const char *source; /* path of the .nn file, for comments */
+    LGlobal *globals;
+    int n_globals;
+    int64_t weights_bytes, slots_bytes;
+    Vec(LFunc *) funcs;
+    Vec(LEntry *) entries;
+} LProgram;
+
+/* What the scheduler may know of the processor. */
+typedef struct {
+    const char *name;      /* "x86-64-v4" */
+    int vector_bytes;      /* 64, 32, 16; 4: scalar code only */
+    int vector_registers;  /* 32, 16 */
+    bool fma;
+    int64_t l1, l2, l3;    /* bytes, of one core */
+} LTarget;
+extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8;
+const LTarget *ltarget_find(const char *name); /* NULL: unknown */
+const LTarget *ltarget_host(void);             /* what this machine has */
+
+/* ---- building ----
+ * Expression builders fold constants and neutral elements (x*1, x+0, 0*x for integers), so callers
+ * write index arithmetic plainly. Mixed scalar/vector operands: the scalar is splatted. */
+LExpr *lx_int(LFunc *f, LKind kind, int64_t value);
+static inline LExpr *lx_i64(LFunc *f, int64_t value) { return lx_int(f, LK_I64, value); }
+LExpr *lx_float(LFunc *f, double value); /* f32 */
+LExpr *lx_var(LFunc *f, const LVar *v);
+LExpr *lx_load(LFunc *f, const LBuf *buf, LExpr *index, int lanes, LExpr *limit);
+LExpr *lx_un(LFunc *f, LOp op, LExpr *a);
+LExpr *lx_bin(LFunc *f, LOp op, LExpr *a, LExpr *b);
+LExpr *lx_fma(LFunc *f, LExpr *a, LExpr *b, LExpr *c);
+LExpr *lx_select(LFunc *f, LExpr *cond, LExpr *a, LExpr *b);
+LExpr *lx_cast(LFunc *f, LExpr *a, LKind kind);
+LExpr *lx_bitcast(LFunc *f, LExpr *a, LKind kind);
+LExpr *lx_splat(LFunc *f, LExpr *a, int lanes);
+LExpr *lx_ramp(LFunc *f, LExpr *a, int lanes);
+LExpr *lx_lane(LFunc *f, LExpr *a, int lane);
+static inline LExpr *lx_add(LFunc *f, LExpr *a, LExpr *b) { return lx_bin(f, LX_ADD, a, b); }
+static inline LExpr *lx_mul(LFunc *f, LExpr *a, LExpr *b) { return lx_bin(f, LX_MUL, a, b); }
+LExpr *lx_math(LFunc *f, LOp op, LExpr *a, LExpr *b /* pow */);
+
+LFunc *lfunc_new(Arena *arena, const char *name);
+LBuf *lfunc_param(LFunc *f, const char *name, LKind kind, int64_t count, LBufRole role);
+LVar *lfunc_var(LFunc *f, const char *name, LType type, bool mutable_); /* name made unique */
+LBuf *lfunc_local(LFunc *f, LBlock *at, const char *name, LKind kind, int64_t count);
+LVar *lb_let(LFunc *f, LBlock *at, const char *name, LExpr *value);
+LVar *lb_var(LFunc *f, LBlock *at, const char *name, LExpr *init);
+void lb_set(LFunc *f, LBlock *at, LVar *var, LExpr *value);
+void lb_store(LFunc *f, LBlock *at, LBuf *buf, LExpr *index, LExpr *value, LExpr *limit);
+/* Appends a loop; returns its statement (body empty, variable made). */
+LStmt *lb_for(LFunc *f, LBlock *at, const char *name, LExpr *lo, LExpr *hi, int64_t step, LForKind k);
+LStmt *lb_if(LFunc *f, LBlock *at, LExpr *cond);
+void lb_note(LFunc *f, LBlock *at, const char *note);
+
+/* ---- text, checks, transformations ---- */
+void loop_print_func(const LFunc *f, Text *out);
+void loop_print(const LProgram *p, Text *out); /* functions, then entries with their calls */
+LProgram *loop_read(Arena *arena, Intern *names, const Source *source, Diags *diags);
+/* Types, definitions before uses, buffers' roles, constant-index bounds, no write to a shared location
+ * in a parallel loop where that can be seen. NULL or the first fault. */
+const char *loop_verify(const LFunc *f, Arena *arena);
+/* Replaces exp log tanh erf sin pow by polynomials in the IR (<= 2 ulp, see loop/math.c). */
+void loop_expand_math(LFunc *f);
+/* Turns innermost serial loops marked by the lowering into vector code: unit-stride accesses become
+ * vector loads and stores, invariant ones are splatted, a scalar or limited remainder follows. Loops
+ * that cannot be turned stay as they are. See loop/vectorize.c. */
+void loop_vectorize(LFunc *f, const LTarget *target);
+/* Moves loop-invariant lets outward and shares equal index arithmetic. */
+void loop_hoist(LFunc *f);
+
+#endif

@@ -1,10 +1,85 @@
 /* The public API: text of a network in, a program out. Nothing here exits or prints; diagnostics go
- * to a callback. Not thread-safe per handle; handles are independent. */
+ * to a callback. One handle is one compilation and is used by one thread; handles are independent.
+ *
+ *     nnc_options o = { .diag = show };
+ *     nnc *n = nnc_new(&o);
+ *     if (nnc_load(n, "mlp.nn") == 0 && nnc_compile(n) == 0)
+ *         nnc_emit_c(n, "out");          // out/mlp.h, out/mlp.c
+ *     nnc_free(n);
+ */
 #ifndef NNC_H
 #define NNC_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/nnr.h"
+
 #define NNC_VERSION "0.1.0"
+
+typedef struct nnc nnc;
+
+typedef enum { NNC_ERROR, NNC_WARNING, NNC_NOTE } nnc_level;
+/* text is one whole diagnostic ending in a newline. */
+typedef void (*nnc_diag_fn)(void *user, nnc_level level, const char *text);
+/* after is a pass name; text the IR after it. */
+typedef void (*nnc_dump_fn)(void *user, int number, const char *after, const char *text);
+
+typedef struct {
+    nnc_diag_fn diag;
+    void *user;
+    nnc_dump_fn dump; /* called for every pass when set */
+    void *dump_user;
+    int64_t batch;                /* samples a call; 0: as the file says */
+    const int64_t *extra_batches; /* steps and evaluations are built for these sizes too */
+    int n_extra_batches;
+    const char *const *define_names, *const *define_values; /* -D NAME=VALUE */
+    int n_defines;
+    const char *target; /* processor: NULL what this machine has; see nnc_targets */
+    bool no_fuse;       /* every operation a kernel of its own */
+    bool verify;        /* run the IR verifiers after every pass */
+} nnc_options;
+
+nnc *nnc_new(const nnc_options *options); /* options are copied; the arrays must outlive the handle */
+void nnc_free(nnc *n);
+
+/* Every function returns 0, or -1 after diagnostics were reported. */
+
+/* Parses, resolves, shape-checks, and builds the graphs. */
+int nnc_load(nnc *n, const char *path);
+/* Runs the passes and lowers every entry point to loops. After nnc_load. */
+int nnc_compile(nnc *n);
+/* Writes DIR/NAME.h and DIR/NAME.c (each through a temporary file). After nnc_compile. */
+int nnc_emit_c(nnc *n, const char *dir, bool portable);
+/* Compiles through the system's C compiler ($CC or cc) and loads the result; the program lives until
+ * nnc_free. probe: every kernel call reports its result to nnc_probe_fn (to find a NaN's origin). */
+const nnr_program *nnc_native(nnc *n, bool probe);
+typedef void (*nnc_probe_fn)(void *user, const char *layer, const char *file, int line,
+                             const void *data, int64_t count, int dtype);
+/* Sets the receiver for a program made with probe. */
+int nnc_set_probe(nnc *n, nnc_probe_fn fn, void *user);
+/* Writes a native executable with train, eval, predict and bench (C compiler and libnnr.a needed). */
+int nnc_build(nnc *n, const char *exe);
+
+/* The IR after a pass ("front", one of the pass table, "lower", "c"), of one entry or of all (NULL).
+ * The text lives as long as the handle. NULL after a diagnostic. */
+const char *nnc_dump(nnc *n, const char *after, const char *entry);
+
+/* What the driver needs of train blocks before compilation (data sources, batch). After nnc_load. */
+const nnr_train *nnc_trains(const nnc *n, int *count);
+const char *nnc_name(const nnc *n);
+
+/* One line a pass: name and what it does; ends with NULL. */
+typedef struct {
+    const char *name, *doc;
+} nnc_pass_info;
+const nnc_pass_info *nnc_passes(int *count);
+/* Seconds and bytes each stage took, for --time-passes. */
+typedef struct {
+    const char *name;
+    double seconds;
+    size_t bytes;
+} nnc_stage;
+const nnc_stage *nnc_stages(const nnc *n, int *count);
+
 #endif

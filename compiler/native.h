@@ -1,0 +1,32 @@
+/* The system's C compiler, as a tool: turns emitted text into a shared object or an executable. */
+#ifndef NNC_NATIVE_H
+#define NNC_NATIVE_H
+#include "base/arena.h"
+#include "base/text.h"
+
+typedef struct {
+    const char *name, *text; /* file to write into the build folder before compiling */
+} NativeFile;
+
+typedef struct {
+    const NativeFile *files;
+    int n_files;
+    const char *const *sources; /* names among files that are handed to the compiler */
+    int n_sources;
+    const char *const *flags;   /* behind the standard ones */
+    int n_flags;
+    const char *output;         /* path */
+    bool shared;
+} NativeJob;
+
+/* Runs $CC (or cc) -std=gnu11 -O2 -march=native -ffp-contract=fast -fno-math-errno -fopenmp in a
+ * temporary folder that is removed afterwards. The output appears by rename, or not at all. NULL, or
+ * a message: what failed and the first lines the compiler printed. */
+const char *native_compile(Arena *arena, const NativeJob *job);
+
+/* A fresh temporary folder (under $TMPDIR or /tmp), and its removal with all files in it. */
+char *native_temp_dir(Arena *arena, const char **why);
+void native_remove_dir(Arena *arena, const char *dir);
+/* Folder of the running program, without the trailing slash; "." where it cannot be found. */
+char *native_own_dir(Arena *arena);
+#endif

@@ -34,9 +34,12 @@ typedef enum {
     LX_LOAD,  /* buf[index], lanes consecutive elements; limit: only the first `limit` lanes are read,
                  the rest are 0 (NULL: all) */
     /* arithmetic: operands and result of one type */
-    LX_ADD, LX_SUB, LX_MUL, LX_DIV, LX_MOD, LX_MIN, LX_MAX, LX_NEG, LX_ABS, LX_SQRT, LX_FLOOR,
+    LX_ADD, LX_SUB, LX_MUL,
+    LX_DIV, LX_MOD, /* integers: truncation toward zero; MOD is for integers only */
+    LX_MIN, LX_MAX, /* a < b ? a : b, a > b ? a : b: where one is a NaN the result is b */
+    LX_NEG, LX_ABS, LX_SQRT, LX_FLOOR,
     LX_ROUND /* half to even */, LX_FMA /* a*b + c, one rounding where the target has it */,
-    LX_AND, LX_OR, LX_XOR, LX_NOT, LX_SHL, LX_SHR,
+    LX_AND, LX_OR, LX_XOR, LX_NOT, LX_SHL, LX_SHR /* arithmetic for signed; count below the width */,
     /* comparisons give LK_BOOL of the same lanes */
     LX_EQ, LX_NE, LX_LT, LX_LE,
     LX_SELECT,  /* a ? b : c; a is LK_BOOL */
@@ -57,6 +60,8 @@ typedef struct {
     const char *name; /* unique in the function */
     LType type;
     bool mutable_;
+    bool ranged;      /* an i64 known to lie in [min, max] (loop variables with known bounds) */
+    int64_t min, max;
     int id;
 } LVar;
 
@@ -108,6 +113,7 @@ typedef struct {
     int64_t scratch_bytes;  /* > 0: the last parameter is an arena scratch buffer of that size */
     bool uses_ctx;          /* reads seed, step, epoch */
     LVar *seed, *step, *epoch; /* u64, u64, i32: parameters when uses_ctx */
+    struct LNames *names;      /* those taken (private to loop/block.c) */
     LBlock body;
     const char *note;       /* comment above the function: layers and .nn lines it comes from */
     const char *path;       /* layer path, for reports */
@@ -170,6 +176,9 @@ typedef struct {
 extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8;
 const LTarget *ltarget_find(const char *name); /* NULL: unknown */
 const LTarget *ltarget_host(void);             /* what this machine has */
+
+/* Sets uses_ctx and makes the variables seed, step and epoch. */
+void lfunc_use_ctx(LFunc *f);
 
 /* ---- building ----
  * Expression builders fold constants and neutral elements (x*1, x+0, 0*x for integers), so callers

@@ -1,0 +1,71 @@
+/* What the scheduler may know of processors: named targets, and the machine this runs on (vector
+ * extensions by the compiler's CPU queries, cache sizes from the C library). */
+#include "loop/loop.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KIB = 1024, MIB = 1024 * 1024 };
+
+const LTarget LTARGET_GENERIC = { "generic", 16, 16, false, 32 * KIB, 256 * KIB, 4 * MIB };
+const LTarget LTARGET_PORTABLE = { "portable", 4, 16, false, 32 * KIB, 256 * KIB, 4 * MIB };
+const LTarget LTARGET_X86_V3 = { "x86-64-v3", 32, 16, true, 32 * KIB, 512 * KIB, 8 * MIB };
+const LTarget LTARGET_X86_V4 = { "x86-64-v4", 64, 32, true, 32 * KIB, 1 * MIB, 16 * MIB };
+const LTarget LTARGET_ARMV8 = { "armv8", 16, 32, true, 32 * KIB, 512 * KIB, 4 * MIB };
+
+/* The named target that fits, with this machine's cache sizes: found once, constant from then on. */
+static LTarget host_target;
+static pthread_once_t host_once = PTHREAD_ONCE_INIT;
+
+static const LTarget *host_base(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return &LTARGET_X86_V4;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &LTARGET_X86_V3;
+    return &LTARGET_GENERIC;
+#elif defined(__aarch64__)
+    return &LTARGET_ARMV8;
+#else
+    return &LTARGET_GENERIC;
+#endif
+}
+
+static int64_t cache_bytes(int name, int64_t otherwise)
+{
+    long bytes = sysconf(name);
+    return bytes > 0 ? bytes : otherwise;
+}
+
+static void host_find(void)
+{
+    LTarget t = *host_base();
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+    t.l1 = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, t.l1);
+    t.l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, t.l2);
+    t.l3 = cache_bytes(_SC_LEVEL3_CACHE_SIZE, t.l3);
+#endif
+    host_target = t;
+}
+
+const LTarget *ltarget_host(void)
+{
+    pthread_once(&host_once, host_find);
+    return &host_target;
+}
+
+const LTarget *ltarget_find(const char *name)
+{
+    static const LTarget *const ALL[] = { &LTARGET_GENERIC, &LTARGET_PORTABLE, &LTARGET_X86_V3,
+                                          &LTARGET_X86_V4, &LTARGET_ARMV8 };
+    if (strcmp(name, "native") == 0 || strcmp(name, "host") == 0)
+        return ltarget_host();
+    for (size_t i = 0; i < sizeof ALL / sizeof *ALL; i++)
+        if (strcmp(ALL[i]->name, name) == 0)
+            return ALL[i];
+    return NULL;
+}

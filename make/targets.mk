@@ -1,3 +1,47 @@
-.PHONY: clean help
-clean:
+# What users type. `make help` prints the lines marked with two hashes.
+.PHONY: help deps demo test quick asan fuzz check bless bench clean
+DEPS ?= yes
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' make/targets.mk | sed -E 's/:.*## /\t/' | expand -t 10
+
+deps:
+ifneq ($(DEPS),no)
+	@sh make/deps.sh
+endif
+
+demo: deps ## trains a digit classifier, emits it as C, compiles that, shows that both predict the same
+	@$(MAKE) --no-print-directory -j2 all >/dev/null
+	@bash examples/demo.sh $(B)
+
+test: deps ## builds everything and runs every test
+	@$(MAKE) --no-print-directory -j2 tests >/dev/null
+	@bash tests/run.sh $(B)
+
+quick: ## the tests that take seconds: make quick T=PATTERN
+	@$(MAKE) --no-print-directory -j2 tests >/dev/null
+	@bash tests/run.sh $(B) $(T)
+
+asan: ## unit tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory -j2 B=$(B)-asan OPT=-O1 EXTRA="-fsanitize=address,undefined -fno-sanitize-recover=all" tests >/dev/null
+	@bash tests/run.sh $(B)-asan $(T)
+
+FUZZ_SECONDS ?= 300
+fuzz: ## every fuzz target for FUZZ_SECONDS (300)
+	@bash tests/fuzz/run.sh $(B)-fuzz $(FUZZ_SECONDS)
+
+check: ## layering of includes, file lengths, formatting of .nn files
+	@bash make/check.sh $(B)
+
+bless: tests ## rewrites the expected outputs; review the diff
+	@BLESS=1 bash tests/run.sh $(B) errors >/dev/null; BLESS=1 bash tests/run.sh $(B) golden >/dev/null; BLESS=1 bash tests/run.sh $(B) unit/passes >/dev/null; git diff --stat tests
+
+clean: ## removes the build folder
 	rm -rf $(B)
+
+# ---- fuzz targets: clang's libFuzzer over the whole library, with sanitizers ----
+FUZZ_FLAGS = -fsanitize=fuzzer-no-link,address,undefined
+fuzzers: $(FUZZ)
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/libnnc.a $(B)/libnnr.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -fopenmp -o $@ $< $(B)/libnnc.a $(B)/libnnr.a $(LDLIBS)

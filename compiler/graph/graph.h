@@ -132,10 +132,18 @@ struct Kernel {
     int kind;
     NodeVec nodes;    /* computed here, in topological order */
     NodeVec results;  /* those stored to memory */
+    int64_t rows, cols; /* KERNEL_ROWS: number of rows, elements of one */
     const char *name; /* identifier, unique in the graph, made of path and op: "mlp_fc1_relu" */
     int64_t scratch_bytes;  /* per-kernel working memory in the arena; set by lowering */
     int64_t scratch_offset; /* set by the memory plan */
 };
+
+/* Why two neighbouring nodes are computed by one kernel, or are not (nnc show --fusion). */
+typedef struct {
+    const Node *producer, *consumer;
+    bool fused;
+    const char *reason;
+} FusionNote;
 
 typedef enum { GRAPH_INIT, GRAPH_INFER, GRAPH_STEP, GRAPH_EVAL, GRAPH_BODY } GraphKind;
 
@@ -148,6 +156,7 @@ struct Graph {
     int64_t batch;     /* samples a call; 0: no batch dimension */
     NodeVec nodes;     /* topological order */
     KernelVec kernels; /* in execution order, once fused */
+    Vec(FusionNote) fusion; /* set by the fuse pass */
     int64_t arena_bytes, arena_bound; /* once planned: size, and its lower bound */
     Loc loc;           /* given to nodes made by graph_add until changed */
     const char *path;

@@ -87,7 +87,25 @@ LBuf *lfunc_param(LFunc *f, const char *name, LKind kind, int64_t count, LBufRol
 {
     LBuf *b = new_buf(f, name, kind, count, role);
     VEC_PUSH(f->arena, &f->params, b);
+    int n = f->params.len;
+    if (f->scratch && n > 1) { /* which stays the last */
+        f->params.data[n - 1] = f->scratch;
+        f->params.data[n - 2] = b;
+    }
     return b;
+}
+
+int64_t lfunc_scratch(LFunc *f, int64_t bytes)
+{
+    int64_t begin = f->scratch_bytes;
+    f->scratch_bytes += (bytes + NNR_ALIGN - 1) / NNR_ALIGN * NNR_ALIGN;
+    if (!f->scratch) {
+        LBuf *b = lfunc_param(f, "scratch", LK_F32, 0, LB_INOUT);
+        b->noalias = true;
+        f->scratch = b;
+    }
+    f->scratch->count = f->scratch_bytes / 4;
+    return begin / 4;
 }
 
 LVar *lfunc_var(LFunc *f, const char *name, LType type, bool mutable_)

@@ -113,6 +113,7 @@ typedef struct {
     int64_t scratch_bytes;  /* > 0: the last parameter is an arena scratch buffer of that size */
     bool uses_ctx;          /* reads seed, step, epoch */
     LVar *seed, *step, *epoch; /* u64, u64, i32: parameters when uses_ctx */
+    LBuf *scratch;             /* made by lfunc_scratch; kept the last parameter */
     struct LNames *names;      /* those taken (private to loop/block.c) */
     LBlock body;
     const char *note;       /* comment above the function: layers and .nn lines it comes from */
@@ -203,6 +204,9 @@ LExpr *lx_math(LFunc *f, LOp op, LExpr *a, LExpr *b /* pow */);
 
 LFunc *lfunc_new(Arena *arena, const char *name);
 LBuf *lfunc_param(LFunc *f, const char *name, LKind kind, int64_t count, LBufRole role);
+/* Reserves bytes of arena scratch, aligned to NNR_ALIGN. The one scratch buffer (f32) is f->scratch;
+ * the result is the element in it at which the reserved part begins. */
+int64_t lfunc_scratch(LFunc *f, int64_t bytes);
 LVar *lfunc_var(LFunc *f, const char *name, LType type, bool mutable_); /* name made unique */
 LBuf *lfunc_local(LFunc *f, LBlock *at, const char *name, LKind kind, int64_t count);
 LVar *lb_let(LFunc *f, LBlock *at, const char *name, LExpr *value);

@@ -9,19 +9,24 @@
 #include "base/diag.h"
 #include "base/text.h"
 
+/* Trees are no higher than this (the parser reports what would be). */
+enum { DSL_MAX_DEPTH = 200 };
+
 typedef struct Expr Expr;
 typedef struct Stmt Stmt;
 typedef struct Decl Decl;
 typedef struct Block Block;
 
 typedef struct {
-    const char *text; /* from '#' to the end of the line */
+    const char *text;  /* from '#' to the end of the line, trailing blanks cut */
+    bool blank_before; /* an empty line stood before it */
 } Comment;
 
 typedef struct {
     const Comment *before;
     int n_before;
     bool blank_before;   /* at least one empty line stood before it (and its comments) */
+    bool blank_after;    /* an empty line between the last comment of before and the thing itself */
     const char *trailing; /* comment on the same line, or NULL */
 } Trivia;
 
@@ -58,8 +63,8 @@ typedef struct {
 } Index;
 
 typedef enum {
-    E_INT,    /* ivalue */
-    E_FLOAT,  /* fvalue; literal keeps the spelling */
+    E_INT,    /* ivalue; text keeps the spelling */
+    E_FLOAT,  /* fvalue; text keeps the spelling */
     E_BOOL,   /* ivalue */
     E_STRING, /* text, escapes resolved */
     E_NAME,   /* text */
@@ -117,7 +122,8 @@ struct Expr {
     Block *block, *else_block;
     Scan *scan;
     bool parenthesised; /* for the formatter */
-    bool broken;        /* the source broke the line here (before |>, after a comma): formatter */
+    bool broken;        /* the source broke the line here (before |>, after '(' or '['): formatter */
+    int depth;          /* height of the tree, at most DSL_MAX_DEPTH: recursion over it is safe */
 };
 
 struct Block {
@@ -126,6 +132,7 @@ struct Block {
     Span span; /* from { to } */
     Trivia end; /* comments before the closing brace */
     bool one_line; /* the source had it on one line: the formatter keeps that where it fits */
+    int depth;     /* as in Expr */
 };
 
 /* Left side of `=`: a name, optionally `name: type`, or `name[n, ..., o]` (index notation). */
@@ -176,6 +183,7 @@ struct Stmt {
     bool split;   /* VALIDATE split */
     const char *message; /* ASSERT, or NULL */
     Block *block, *else_block;
+    int depth; /* as in Expr */
 };
 
 /* `x: f32[N]`, `units O: int`, `bias: bool = true`: name is what callers write, alias (or NULL) the
@@ -222,6 +230,10 @@ File *dsl_parse(Arena *arena, Intern *names, const Source *source, Diags *diags)
 /* Canonical text of a file: 4-space indent, lines within 100 columns where possible. Formatting the
  * result again gives the same text. Only for files that parsed without errors. */
 char *dsl_format(Arena *arena, const File *file);
+
+/* The tree as text, one line a declaration or statement: for tests and debugging. Spans, trivia and
+ * layout are left out, so that two texts of one program give the same. */
+char *dsl_tree(Arena *arena, const File *file);
 
 /* The library files embedded at build time: name ("layers.nn"), text. */
 typedef struct {

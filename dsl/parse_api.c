@@ -24,7 +24,8 @@ File *dsl_parse(Arena *arena, Intern *names, const Source *source, Diags *diags)
     bytes_check(&p);
     lex_source(&p);
     tokens_settle(&p);
-    dsl_yyparse(&p);
+    if (!p.too_deep) /* else the tokens are cut off */
+        dsl_yyparse(&p);
     p.file->end = trivia_before_end(&p, (uint32_t)source->len);
     return p.file;
 }

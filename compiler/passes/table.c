@@ -1,0 +1,11 @@
+/* The order of the passes over a graph. nnc.c runs them one after another, with graph_verify and any
+ * --dump between; --help prints the doc lines. The memory plan (pass_plan) is not in the table's
+ * straight run in nnc.c until lowering has told the kernels' scratch sizes, but stands here so that
+ * it can be named. */
+#include "passes/passes.h"
+
+const Pass PASSES[] = {
+    { "cse", pass_cse, "equal nodes become one" },
+    { "dce", pass_dce, "what no output or update needs is dropped" },
+    { NULL, NULL, NULL },
+};

@@ -41,6 +41,10 @@ int64_t type_count(const Type *t); /* number of elements; 1 for a scalar */
 bool type_equal(const Type *a, const Type *b);
 bool type_same_shape(const Type *a, const Type *b);
 char *type_text(Arena *arena, const Type *t); /* "f32[32,128]"; "f32" for a scalar */
+/* The same into a caller's buffer; TYPE_TEXT(t) has its own, for use within one expression. */
+enum { TYPE_TEXT_MAX = 192 };
+const char *type_format(char *buf, size_t size, const Type *t);
+#define TYPE_TEXT(t) type_format((char[TYPE_TEXT_MAX]){ 0 }, TYPE_TEXT_MAX, (t))
 Type type_make(DType dtype, int rank, const int64_t *dim);
 static inline Type type_scalar(DType dtype) { return (Type){ .dtype = dtype }; }
 
@@ -183,6 +187,13 @@ Graph *graph_new(Module *m, const char *name, GraphKind kind, int64_t batch); /*
 typedef struct {
     char text[512];
 } Why;
+bool why_set(Why *why, const char *format, ...) __attribute__((format(printf, 2, 3))); /* false */
+/* Rank within MAX_RANK, every dimension at least 1, at most TYPE_MAX_COUNT elements. graph_add refuses
+ * other results, and integer attributes beyond TYPE_MAX_COUNT, so counts and offsets cannot overflow. */
+#define TYPE_MAX_COUNT ((int64_t)1 << 40)
+bool type_valid(const Type *t, Why *why);
+/* Checks arity, attributes and the op's rule on a node's operands: the type it must have. */
+bool node_infer(const Node *n, Type *out, Why *why);
 Node *graph_add(Graph *g, const OpDef *op, Node *const *in, int n_in, const Attr *attr, Why *why);
 /* The same for compiler-made nodes whose rule cannot fail; a violation is a compiler fault (message
  * on stderr with the rule's text, abort). Builders for each op are in ops/build.h. */

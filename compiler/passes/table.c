@@ -5,6 +5,7 @@
 #include "passes/passes.h"
 
 const Pass PASSES[] = {
+    { "grad", pass_grad, "gradient markers become backward nodes (reverse mode)" },
     { "cse", pass_cse, "equal nodes become one" },
     { "dce", pass_dce, "what no output or update needs is dropped" },
     { NULL, NULL, NULL },

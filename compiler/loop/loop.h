@@ -225,6 +225,10 @@ LProgram *loop_read(Arena *arena, Intern *names, const Source *source, Diags *di
 /* Types, definitions before uses, buffers' roles, constant-index bounds, no write to a shared location
  * in a parallel loop where that can be seen. NULL or the first fault. */
 const char *loop_verify(const LFunc *f, Arena *arena);
+/* Runs f on real memory, slowly and with every access checked: what transformations are tested
+ * against. buffers as f->params; parallel loops run from the last iteration to the first, so that a
+ * dependence between iterations shows. NULL, or what went wrong (out of bounds, division by zero). */
+const char *lfunc_eval(const LFunc *f, void *const *buffers, const nnr_ctx *ctx, Arena *arena);
 /* Replaces exp log tanh erf sin pow by polynomials in the IR (<= 2 ulp, see loop/math.c). */
 void loop_expand_math(LFunc *f);
 /* Turns innermost serial loops marked by the lowering into vector code: unit-stride accesses become

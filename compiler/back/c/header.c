@@ -1,0 +1,302 @@
+/* NAME.h: the structs of weights and slots, arena sizes and entry points. The wrappers' text is here
+ * too, beside the signature that it must match. */
+#include "back/c/print.h"
+#include <inttypes.h>
+#include <string.h>
+
+int64_t c_info_count(const nnr_info *info)
+{
+    int64_t n = 1;
+    for (int i = 0; i < info->rank; i++)
+        n *= info->dims[i];
+    return n;
+}
+
+static const char *info_type(const nnr_info *info)
+{
+    switch (info->dtype) {
+    case NNR_F32: return "float";
+    case NNR_F64: return "double";
+    case NNR_I32: return "int32_t";
+    default: return "uint8_t";
+    }
+}
+
+static const char *info_shape(CPrinter *p, const nnr_info *info)
+{
+    Text t = { .arena = p->arena };
+    text_add(&t, info_type(info));
+    for (int i = 0; i < info->rank; i++)
+        text_addf(&t, "%s%" PRId64, i ? "," : "[", info->dims[i]);
+    text_add(&t, info->rank ? "]" : "");
+    return t.data;
+}
+
+const char *c_entry_name(CPrinter *p, const LEntry *e)
+{
+    return arena_printf(p->arena, "%s_%s", c_identifier(p->arena, p->program->c_name), e->c_name);
+}
+
+/* The names an entry function's other parameters have. */
+static bool is_own_name(const char *s)
+{
+    static const char *const OWN[] = { "w", "s", "a", "arena", "seed", "step", "epoch" };
+    for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
+        if (strcmp(s, OWN[i]) == 0)
+            return true;
+    return false;
+}
+
+static const char *plain_name(CPrinter *p, const nnr_info *info)
+{
+    const char *s = c_identifier(p->arena, info->name);
+    return is_own_name(s) ? arena_printf(p->arena, "%s_", s) : s;
+}
+
+const char *c_input_name(CPrinter *p, const LEntry *e, int i) { return plain_name(p, &e->in[i]); }
+
+/* An output may have an input's name. */
+const char *c_output_name(CPrinter *p, const LEntry *e, int i)
+{
+    const char *s = plain_name(p, &e->out[i]);
+    for (int k = 0; k < e->n_in; k++)
+        if (strcmp(s, plain_name(p, &e->in[k])) == 0)
+            return arena_printf(p->arena, "%s_out", s);
+    return s;
+}
+
+CEntryUse c_entry_use(const LProgram *program, const LEntry *e)
+{
+    CEntryUse use = { .arena = e->arena_bytes > 0 };
+    Arena *arena = arena_new();
+    CPrinter counter = { .arena = arena };
+    for (int i = 0; i < e->calls.len; i++) {
+        const LCall *call = &e->calls.data[i];
+        const LFunc *f = call->func;
+        for (int k = 0; k < f->params.len; k++) {
+            if (call->args[k].kind == LR_VAR) {
+                bool slot = program->globals[call->args[k].index].kind == NNR_SLOT;
+                use.slots |= slot;
+                use.weights |= !slot;
+            }
+            use.arena |= call->args[k].kind == LR_ARENA;
+        }
+        if (!f->uses_ctx)
+            continue;
+        c_count_uses(&counter, f);
+        use.seed |= f->seed && counter.var_uses[f->seed->id];
+        use.step |= f->step && counter.var_uses[f->step->id];
+        use.epoch |= f->epoch && counter.var_uses[f->epoch->id];
+    }
+    arena_free(arena);
+    return use;
+}
+
+/* True when a call of the entry writes a variable of that kind. */
+static bool entry_writes(const LProgram *program, const LEntry *e, bool slots)
+{
+    for (int i = 0; i < e->calls.len; i++) {
+        const LCall *call = &e->calls.data[i];
+        for (int k = 0; k < call->func->params.len; k++) {
+            const LRef *r = &call->args[k];
+            if (r->kind == LR_VAR && call->func->params.data[k]->role != LB_IN &&
+                (program->globals[r->index].kind == NNR_SLOT) == slots)
+                return true;
+        }
+    }
+    return false;
+}
+
+void c_signature(CPrinter *p, Text *out, const LEntry *e)
+{
+    const char *name = c_identifier(p->arena, p->program->c_name);
+    CEntryUse use = c_entry_use(p->program, e);
+    CList l = { .out = out, .line_start = out->len };
+    text_addf(out, "void %s(", c_entry_name(p, e));
+    l.align = (int)(out->len - l.line_start);
+    if (use.weights)
+        c_list_add(&l, arena_printf(p->arena, "%sstruct %s_weights *w", entry_writes(p->program, e, false) ? "" : "const ",
+                                  name));
+    if (use.slots)
+        c_list_add(&l, arena_printf(p->arena, "%sstruct %s_slots *s", entry_writes(p->program, e, true) ? "" : "const ",
+                                  name));
+    for (int i = 0; i < e->n_in; i++)
+        c_list_add(&l, arena_printf(p->arena, "const %s *%s", info_type(&e->in[i]), c_input_name(p, e, i)));
+    for (int i = 0; i < e->n_out; i++)
+        c_list_add(&l, arena_printf(p->arena, "%s *%s", info_type(&e->out[i]), c_output_name(p, e, i)));
+    if (use.arena)
+        c_list_add(&l, "void *arena");
+    if (use.seed)
+        c_list_add(&l, "uint64_t seed");
+    if (use.step)
+        c_list_add(&l, "uint64_t step");
+    if (use.epoch)
+        c_list_add(&l, "int32_t epoch");
+    text_add(out, l.n ? ")" : "void)");
+}
+
+void c_wrapper(CPrinter *p, Text *out, const LEntry *e, const char *name, const char *ctx_type)
+{
+    CEntryUse use = c_entry_use(p->program, e);
+    const char *params = "void *weights, void *slots, const void *const *in, void *const *out, void *arena,";
+    bool is_static = strncmp(ctx_type, "nnr_", 4) == 0;
+    if (!is_static) /* exported: say so first, for -Wmissing-prototypes */
+        text_addf(out, "void %s(%s\n    const %s *ctx);\n", name, params, ctx_type);
+    text_addf(out, "%svoid %s(%s\n    const %s *ctx)\n{\n", is_static ? "static " : "", name, params, ctx_type);
+    text_add(out, "    (void)weights, (void)slots, (void)in, (void)out, (void)arena, (void)ctx;\n");
+    CList l = { .out = out, .line_start = out->len };
+    text_addf(out, "    %s(", c_entry_name(p, e));
+    l.align = (int)(out->len - l.line_start);
+    if (use.weights)
+        c_list_add(&l, "weights");
+    if (use.slots)
+        c_list_add(&l, "slots");
+    for (int i = 0; i < e->n_in; i++)
+        c_list_add(&l, arena_printf(p->arena, "in[%d]", i));
+    for (int i = 0; i < e->n_out; i++)
+        c_list_add(&l, arena_printf(p->arena, "out[%d]", i));
+    if (use.arena)
+        c_list_add(&l, "arena");
+    if (use.seed)
+        c_list_add(&l, "ctx->seed");
+    if (use.step)
+        c_list_add(&l, "ctx->step");
+    if (use.epoch)
+        c_list_add(&l, "ctx->epoch");
+    text_add(out, ");\n}\n");
+}
+
+/* ---- declarations ---- */
+
+static void print_struct(CPrinter *p, Text *out, bool slots)
+{
+    const LProgram *prog = p->program;
+    const char *name = c_identifier(p->arena, prog->c_name), *block = slots ? "slots" : "weights";
+    int n = 0;
+    for (int i = 0; i < prog->n_globals; i++)
+        n += (prog->globals[i].kind == NNR_SLOT) == slots;
+    if (!n)
+        return;
+    text_addf(out, "\n/* %s: %" PRId64 " bytes, aligned to %d. Zero it once before use. */\nstruct %s_%s {\n",
+              slots ? "The optimizers' memory" : "Parameters and states", slots ? prog->slots_bytes : prog->weights_bytes,
+              NNR_ALIGN, name, block);
+    Text checks = { .arena = p->arena };
+    for (int i = 0; i < prog->n_globals; i++) {
+        const LGlobal *g = &prog->globals[i];
+        if ((g->kind == NNR_SLOT) != slots)
+            continue;
+        const char *id = c_identifier(p->arena, g->c_name);
+        text_addf(out, "    NNC_ALIGNED %s %s[%" PRId64 "]; /* %s %s */\n", info_type(&g->info), id, g->count,
+                  c_comment_text(p->arena, g->info.name), info_shape(p, &g->info));
+        text_addf(&checks, "NNC_CHECK(offsetof(struct %s_%s, %s) == %" PRId64 ");\n", name, block, id, g->offset);
+    }
+    text_addf(out, "};\n%s", checks.data);
+}
+
+static void print_entry_doc(CPrinter *p, Text *out, const LEntry *e)
+{
+    static const char *const WHAT[] = { "writes initial values into every variable", "inference", "one training step",
+                                        "loss and metrics in inference mode" };
+    text_addf(out, "\n/* %s: %s", c_comment_text(p->arena, e->name), WHAT[e->kind]);
+    if (e->batch > 0)
+        text_addf(out, ", %" PRId64 " sample%s a call", e->batch, e->batch == 1 ? "" : "s");
+    text_add(out, ".");
+    for (int i = 0; i < e->n_in; i++)
+        text_addf(out, "\n *   %s: in, %s", c_input_name(p, e, i), info_shape(p, &e->in[i]));
+    for (int i = 0; i < e->n_out; i++)
+        text_addf(out, "\n *   %s: out, %s", c_output_name(p, e, i), info_shape(p, &e->out[i]));
+    CEntryUse use = c_entry_use(p->program, e);
+    const char *macro = c_upper(p->arena, c_entry_name(p, e));
+    if (use.arena)
+        text_addf(out, "\n *   arena: working memory, %s_ARENA bytes, aligned to %d; its contents do not matter", macro,
+                  NNR_ALIGN);
+    text_addf(out, " */\n#define %s_ARENA %" PRId64 "\n", macro, e->arena_bytes);
+    c_signature(p, out, e);
+    text_add(out, ";\n");
+}
+
+/* A call of the first inference entry, or of the first entry. */
+static void print_usage(CPrinter *p, Text *out)
+{
+    const LProgram *prog = p->program;
+    const LEntry *e = NULL;
+    for (int i = 0; i < prog->entries.len && (!e || e->kind != NNR_INFER); i++)
+        if (!e || prog->entries.data[i]->kind == NNR_INFER)
+            e = prog->entries.data[i];
+    if (!e)
+        return;
+    CEntryUse use = c_entry_use(prog, e);
+    const char *name = c_identifier(p->arena, prog->c_name), *entry = c_entry_name(p, e);
+    text_add(out, " *\n * Usage:\n");
+    if (use.weights)
+        text_addf(out, " *     static struct %s_weights weights;              // %" PRId64
+                       " bytes: load them, or call an init entry\n", name, prog->weights_bytes);
+    if (use.slots)
+        text_addf(out, " *     static struct %s_slots slots;                  // %" PRId64 " bytes\n", name, prog->slots_bytes);
+    if (use.arena)
+        text_addf(out, " *     static _Alignas(%d) unsigned char arena[%s_ARENA]; // %" PRId64 " bytes\n", NNR_ALIGN,
+                  c_upper(p->arena, entry), e->arena_bytes);
+    for (int i = 0; i < e->n_in + e->n_out; i++) {
+        const nnr_info *info = i < e->n_in ? &e->in[i] : &e->out[i - e->n_in];
+        text_addf(out, " *     static _Alignas(%d) %s %s[%" PRId64 "];\n", NNR_ALIGN, info_type(info),
+                  i < e->n_in ? c_input_name(p, e, i) : c_output_name(p, e, i - e->n_in), c_info_count(info));
+    }
+    CList l = { .out = out, .line_start = out->len };
+    text_addf(out, " *     %s(", entry);
+    if (use.weights)
+        c_list_add(&l, "&weights");
+    if (use.slots)
+        c_list_add(&l, "&slots");
+    for (int i = 0; i < e->n_in; i++)
+        c_list_add(&l, c_input_name(p, e, i));
+    for (int i = 0; i < e->n_out; i++)
+        c_list_add(&l, c_output_name(p, e, i));
+    if (use.arena)
+        c_list_add(&l, "arena");
+    if (use.seed)
+        c_list_add(&l, "seed");
+    if (use.step)
+        c_list_add(&l, "step");
+    if (use.epoch)
+        c_list_add(&l, "epoch");
+    text_add(out, ");\n");
+}
+
+void c_declarations(CPrinter *p, Text *out, bool guard)
+{
+    const LProgram *prog = p->program;
+    const char *macro = c_upper(p->arena, c_identifier(p->arena, prog->c_name));
+    text_add(out, "#include <stddef.h>\n#include <stdint.h>\n\n"
+                  "#ifndef NNC_ALIGNED\n#ifdef __cplusplus\n"
+                  "#define NNC_ALIGNED alignas(64)\n#define NNC_CHECK(x) static_assert(x, #x)\n#else\n"
+                  "#define NNC_ALIGNED _Alignas(64)\n#define NNC_CHECK(x) _Static_assert(x, #x)\n#endif\n#endif\n");
+    if (guard)
+        text_add(out, "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
+    print_struct(p, out, false);
+    print_struct(p, out, true);
+    text_addf(out, "\n#define %s_WEIGHTS_BYTES %" PRId64 "\n#define %s_SLOTS_BYTES %" PRId64 "\n", macro,
+              prog->weights_bytes, macro, prog->slots_bytes);
+    for (int i = 0; i < prog->entries.len; i++)
+        print_entry_doc(p, out, prog->entries.data[i]);
+    if (guard)
+        text_add(out, "\n#ifdef __cplusplus\n}\n#endif\n");
+    text_add(out, "\n");
+}
+
+char *back_c_header(Arena *arena, const LProgram *program, const CBackOptions *options)
+{
+    CPrinter p = { .arena = arena, .program = program };
+    if (options)
+        p.options = *options;
+    const char *name = c_identifier(arena, program->c_name), *macro = c_upper(arena, name);
+    Text out = { .arena = arena };
+    text_addf(&out, "/* %s.h: made by nnc from %s; do not edit.\n", name,
+              c_comment_text(arena, program->source ? program->source : program->name));
+    print_usage(&p, &out);
+    text_addf(&out,
+              " *\n * All memory is the caller's; nothing is allocated and nothing is kept between calls. */\n"
+              "#ifndef %s_H\n#define %s_H\n", macro, macro);
+    c_declarations(&p, &out, true);
+    text_add(&out, "#endif\n");
+    return out.data;
+}

@@ -1,0 +1,137 @@
+/* Identifiers: names of the IR made fit for C, unique in their function. */
+#include "back/c/print.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const RESERVED[] = {
+    "alignas", "alignof", "and", "arena", "asm", "auto", "bool", "break", "case", "catch", "char",
+    "class", "const", "constexpr", "continue", "default", "delete", "do", "double", "else", "enum",
+    "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int",
+    "long", "main", "memcpy", "mutable", "namespace", "new", "not", "nullptr", "operator", "or",
+    "private", "protected", "public", "register", "restrict", "return", "short", "signed", "sizeof",
+    "static", "struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typeid",
+    "typename", "typeof", "union", "unsigned", "using", "virtual", "void", "volatile", "while", "xor",
+    "linux", "unix", "NULL", "INFINITY", "NAN", "sqrtf", "floorf", "rintf", "fmodf", "memset",
+};
+
+/* "f32x16", "i64_min": the prelude's own names. */
+static bool looks_like_helper(const char *s)
+{
+    return strchr("fiub", s[0]) && isdigit((unsigned char)s[1]) && isdigit((unsigned char)s[2]);
+}
+
+static bool is_reserved(const char *s)
+{
+    for (size_t i = 0; i < sizeof RESERVED / sizeof *RESERVED; i++)
+        if (strcmp(s, RESERVED[i]) == 0)
+            return true;
+    return strncmp(s, "int", 3) == 0 || strncmp(s, "uint", 4) == 0 || strncmp(s, "NNC_", 4) == 0 ||
+           looks_like_helper(s);
+}
+
+const char *c_identifier(Arena *arena, const char *name)
+{
+    size_t len = strlen(name);
+    char *s = arena_alloc(arena, len + 3);
+    size_t n = 0;
+    if (!len || isdigit((unsigned char)name[0]))
+        s[n++] = 'v';
+    for (size_t i = 0; i < len; i++) {
+        char c = name[i];
+        bool ok = isalnum((unsigned char)c) && (unsigned char)c < 128;
+        s[n++] = ok ? c : '_';
+    }
+    if (s[0] == '_')
+        s[0] = 'v';
+    if (is_reserved(s))
+        s[n++] = '_';
+    return s;
+}
+
+char *c_upper(Arena *arena, const char *name)
+{
+    char *s = arena_strdup(arena, name);
+    for (char *c = s; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    return s;
+}
+
+char *c_comment_text(Arena *arena, const char *text)
+{
+    char *s = arena_strdup(arena, text);
+    for (char *c = s; *c; c++)
+        if ((c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*'))
+            c[1] = ' ';
+    return s;
+}
+
+/* ---- one function's names ---- */
+
+typedef struct {
+    CPrinter *p;
+    Vec(const char *) taken;
+} Scope;
+
+static bool is_taken(const Scope *scope, const char *name)
+{
+    for (int i = 0; i < scope->taken.len; i++)
+        if (strcmp(scope->taken.data[i], name) == 0)
+            return true;
+    return false;
+}
+
+static const char *fresh(Scope *scope, const char *wanted)
+{
+    const char *base = c_identifier(scope->p->arena, wanted), *name = base;
+    for (int n = 2; is_taken(scope, name); n++)
+        name = arena_printf(scope->p->arena, "%s_%d", base, n);
+    VEC_PUSH(scope->p->arena, &scope->taken, name);
+    return name;
+}
+
+static void name_block(Scope *scope, const LBlock *block)
+{
+    CPrinter *p = scope->p;
+    for (int i = 0; i < block->len; i++) {
+        const LStmt *s = block->data[i];
+        bool defines = s->kind == LS_LET || s->kind == LS_VAR || s->kind == LS_FOR;
+        if (defines && !p->var_name[s->var->id])
+            p->var_name[s->var->id] = fresh(scope, s->var->name);
+        if (s->kind == LS_LOCAL && !p->buf_name[s->buf->id])
+            p->buf_name[s->buf->id] = fresh(scope, s->buf->name);
+        name_block(scope, &s->body);
+        name_block(scope, &s->other);
+    }
+}
+
+void c_name_function(CPrinter *p, const LFunc *f)
+{
+    Scope scope = { .p = p };
+    p->var_name = ARENA_ARRAY(p->arena, const char *, f->n_vars + 1);
+    p->buf_name = ARENA_ARRAY(p->arena, const char *, f->n_bufs + 1);
+    for (int i = 0; i < f->params.len; i++)
+        p->buf_name[f->params.data[i]->id] = fresh(&scope, f->params.data[i]->name);
+    const LVar *const ctx[] = { f->seed, f->step, f->epoch };
+    static const char *const ctx_name[] = { "seed", "step", "epoch" };
+    for (int i = 0; i < 3; i++)
+        if (ctx[i])
+            p->var_name[ctx[i]->id] = fresh(&scope, ctx_name[i]);
+    name_block(&scope, &f->body);
+}
+
+void c_list_add(CList *l, const char *item)
+{
+    if (l->n++) {
+        text_add(l->out, ",");
+        if (l->out->len - l->line_start + strlen(item) > 100) {
+            text_add(l->out, "\n");
+            l->line_start = l->out->len;
+            for (int i = 0; i < l->align; i++)
+                text_add(l->out, " ");
+        } else {
+            text_add(l->out, " ");
+        }
+    }
+    text_add(l->out, item);
+}

@@ -1,0 +1,74 @@
+/* What the files of the C back end share. Not for others. */
+#ifndef NNC_BACK_C_PRINT_H
+#define NNC_BACK_C_PRINT_H
+#include "back/c/c.h"
+
+/* Static inline functions and types of the prelude, each for one type. */
+typedef enum {
+    CH_TYPE, CH_LOAD, CH_STORE, CH_LOAD_N, CH_STORE_N, CH_SPLAT, CH_RAMP, CH_MIN, CH_MAX, CH_ABS,
+    CH_SQRT, CH_FLOOR, CH_ROUND, CH_MOD, CH_SELECT, CH_HADD, CH_HMIN, CH_HMAX, CH_BITCAST,
+    CH_EXP, CH_LOG, CH_TANH, CH_ERF, CH_SIN, CH_POW
+} CHelper;
+
+typedef struct {
+    CHelper helper;
+    LType type, from; /* from: CH_BITCAST's source */
+} CUse;
+
+typedef struct {
+    Arena *arena;
+    const LProgram *program;
+    CBackOptions options;
+    Text out;
+    Vec(CUse) uses; /* in order of first need: dependencies come first */
+    bool uses_math, uses_string, uses_x86, uses_parallel, uses_unroll;
+    /* the function at hand */
+    const LFunc *func;
+    const char **var_name, **buf_name; /* by id */
+    int *var_uses, *buf_uses;
+    int depth;
+} CPrinter;
+
+/* expr.c */
+void c_expr(CPrinter *p, const LExpr *e);               /* as an initialiser or argument */
+void c_store(CPrinter *p, const LStmt *s);
+const char *c_type(CPrinter *p, LType type);            /* "float", "f32x16"; notes its need */
+const char *c_memory_type(LKind kind);                  /* "uint8_t" for bool */
+void c_float(Text *out, double value, bool *uses_math); /* C literal of a float */
+
+/* prelude.c */
+void c_need(CPrinter *p, CHelper helper, LType type, LType from);
+const char *c_helper_name(CPrinter *p, CHelper helper, LType type, LType from);
+void c_prelude(CPrinter *p, Text *out);
+
+/* names.c */
+void c_name_function(CPrinter *p, const LFunc *f); /* fills var_name and buf_name */
+const char *c_identifier(Arena *arena, const char *name);
+char *c_upper(Arena *arena, const char *name);
+char *c_comment_text(Arena *arena, const char *text); /* cannot end a comment */
+
+/* A list of parameters or arguments, broken at about 100 columns, aligned. */
+typedef struct {
+    Text *out;
+    size_t line_start;
+    int align, n;
+} CList;
+void c_list_add(CList *list, const char *item);
+
+/* uses.c: fills var_uses and buf_uses; definitions nobody reads count 0 and are not printed. */
+void c_count_uses(CPrinter *p, const LFunc *f);
+
+/* header.c */
+void c_declarations(CPrinter *p, Text *out, bool guard);
+/* "void NAME_entry(...)" without a semicolon; lines continue under `indent` blanks. */
+void c_signature(CPrinter *p, Text *out, const LEntry *e);
+void c_wrapper(CPrinter *p, Text *out, const LEntry *e, const char *name, const char *ctx_type);
+int64_t c_info_count(const nnr_info *info);
+const char *c_input_name(CPrinter *p, const LEntry *e, int i);
+const char *c_output_name(CPrinter *p, const LEntry *e, int i);
+typedef struct {
+    bool weights, slots, arena, seed, step, epoch;
+} CEntryUse;
+CEntryUse c_entry_use(const LProgram *program, const LEntry *e);
+const char *c_entry_name(CPrinter *p, const LEntry *e); /* NAME_entry */
+#endif

@@ -1,0 +1,288 @@
+/* NAME.c: the kernels as static functions, the entry points that call them, and optionally wrappers
+ * of one signature. */
+#include "back/c/print.h"
+#include <inttypes.h>
+#include <string.h>
+
+static void indent(CPrinter *p)
+{
+    for (int i = 0; i < p->depth; i++)
+        text_add(&p->out, "    ");
+}
+
+static void print_block(CPrinter *p, const LBlock *block);
+
+static void print_for(CPrinter *p, const LStmt *s)
+{
+    const char *v = p->var_name[s->var->id];
+    if (s->for_kind != LF_SERIAL) {
+        indent(p);
+        text_add(&p->out, s->for_kind == LF_PARALLEL ? "NNC_PARALLEL\n" : "NNC_UNROLL\n");
+        p->uses_parallel |= s->for_kind == LF_PARALLEL;
+        p->uses_unroll |= s->for_kind == LF_UNROLL;
+    }
+    indent(p);
+    text_addf(&p->out, "for (%s %s = ", c_type(p, s->var->type), v);
+    c_expr(p, s->lo);
+    text_addf(&p->out, "; %s < ", v);
+    bool parens = s->hi->op == LX_SELECT || s->hi->type.kind == LK_BOOL;
+    text_add(&p->out, parens ? "(" : "");
+    c_expr(p, s->hi);
+    text_add(&p->out, parens ? ")" : "");
+    if (s->step == 1)
+        text_addf(&p->out, "; %s++) {\n", v);
+    else
+        text_addf(&p->out, "; %s += %" PRId64 ") {\n", v, s->step);
+    p->depth++;
+    print_block(p, &s->body);
+    p->depth--;
+    indent(p);
+    text_add(&p->out, "}\n");
+}
+
+static void print_if(CPrinter *p, const LStmt *s)
+{
+    indent(p);
+    text_add(&p->out, "if (");
+    c_expr(p, s->value);
+    text_add(&p->out, ") {\n");
+    p->depth++;
+    print_block(p, &s->body);
+    p->depth--;
+    if (s->other.len) {
+        indent(p);
+        text_add(&p->out, "} else {\n");
+        p->depth++;
+        print_block(p, &s->other);
+        p->depth--;
+    }
+    indent(p);
+    text_add(&p->out, "}\n");
+}
+
+static void print_definition(CPrinter *p, const LStmt *s)
+{
+    indent(p);
+    text_addf(&p->out, "%s%s %s = ", s->kind == LS_LET ? "const " : "", c_type(p, s->var->type),
+              p->var_name[s->var->id]);
+    c_expr(p, s->value);
+    text_add(&p->out, ";\n");
+}
+
+static void print_stmt(CPrinter *p, const LStmt *s)
+{
+    switch (s->kind) {
+    case LS_LET:
+        if (p->var_uses[s->var->id])
+            print_definition(p, s);
+        break;
+    case LS_VAR:
+        print_definition(p, s);
+        if (!p->var_uses[s->var->id]) {
+            indent(p);
+            text_addf(&p->out, "(void)%s;\n", p->var_name[s->var->id]);
+        }
+        break;
+    case LS_SET:
+        indent(p);
+        text_addf(&p->out, "%s = ", p->var_name[s->var->id]);
+        c_expr(p, s->value);
+        text_add(&p->out, ";\n");
+        break;
+    case LS_STORE:
+        indent(p);
+        c_store(p, s);
+        break;
+    case LS_FOR: print_for(p, s); break;
+    case LS_IF: print_if(p, s); break;
+    case LS_LOCAL:
+        if (!p->buf_uses[s->buf->id])
+            break;
+        indent(p);
+        text_addf(&p->out, "_Alignas(%d) %s %s[%" PRId64 "];\n", NNR_ALIGN, c_memory_type(s->buf->kind),
+                  p->buf_name[s->buf->id], s->buf->count);
+        break;
+    case LS_NOTE:
+        if (p->options.no_comments)
+            break;
+        indent(p);
+        text_addf(&p->out, "/* %s */\n", c_comment_text(p->arena, s->note));
+        break;
+    }
+}
+
+static void print_block(CPrinter *p, const LBlock *block)
+{
+    for (int i = 0; i < block->len; i++)
+        print_stmt(p, block->data[i]);
+}
+
+/* ---- functions ---- */
+
+static const LVar *context_var(const LFunc *f, int i) { return i == 0 ? f->seed : i == 1 ? f->step : f->epoch; }
+static const char *const CONTEXT_TYPE[] = { "uint64_t", "uint64_t", "int32_t" };
+static const char *const CONTEXT_NAME[] = { "seed", "step", "epoch" };
+
+static void print_function(CPrinter *p, const LFunc *f)
+{
+    p->func = f;
+    c_name_function(p, f);
+    c_count_uses(p, f);
+    text_add(&p->out, "\n");
+    if (f->note && !p->options.no_comments)
+        text_addf(&p->out, "/* %s */\n", c_comment_text(p->arena, f->note));
+    CList l = { .out = &p->out, .line_start = p->out.len };
+    text_addf(&p->out, "static void %s(", c_identifier(p->arena, f->name));
+    l.align = (int)(p->out.len - l.line_start);
+    for (int i = 0; i < f->params.len; i++) {
+        const LBuf *b = f->params.data[i];
+        const char *item = arena_printf(p->arena, "%s%s *%s%s", b->role == LB_IN ? "const " : "", c_memory_type(b->kind),
+                                        b->noalias ? "restrict " : "", p->buf_name[b->id]);
+        c_list_add(&l, item);
+    }
+    for (int i = 0; f->uses_ctx && i < 3; i++) {
+        const LVar *v = context_var(f, i);
+        if (v && p->var_uses[v->id])
+            c_list_add(&l, arena_printf(p->arena, "%s %s", CONTEXT_TYPE[i], p->var_name[v->id]));
+    }
+    text_add(&p->out, l.n ? ")\n{\n" : "void)\n{\n");
+    p->depth = 1;
+    for (int i = 0; i < f->params.len; i++)
+        if (!p->buf_uses[f->params.data[i]->id])
+            text_addf(&p->out, "    (void)%s;\n", p->buf_name[f->params.data[i]->id]);
+    print_block(p, &f->body);
+    text_add(&p->out, "}\n");
+}
+
+/* ---- entry points ---- */
+
+static const char *argument(CPrinter *p, const LEntry *e, const LRef *ref, const LBuf *b)
+{
+    const LProgram *prog = p->program;
+    switch (ref->kind) {
+    case LR_VAR: {
+        const LGlobal *g = &prog->globals[ref->index];
+        return arena_printf(p->arena, "%s->%s", g->kind == NNR_SLOT ? "s" : "w", c_identifier(p->arena, g->c_name));
+    }
+    case LR_INPUT: return c_input_name(p, e, ref->index);
+    case LR_OUTPUT: return c_output_name(p, e, ref->index);
+    case LR_ARENA: break;
+    }
+    const char *pointer = arena_printf(p->arena, "%s%s *", b->role == LB_IN ? "const " : "", c_memory_type(b->kind));
+    return arena_printf(p->arena, "(%s)(a + %" PRId64 ")", pointer, ref->offset);
+}
+
+static const char *dtype_tag(LKind kind) { return kind == LK_F32 ? "f32" : kind == LK_BOOL ? "bool" : "i32"; }
+
+/* What the driver's search for the first non-finite value compiles in. */
+static void print_probes(CPrinter *p, const LEntry *e, const LCall *call)
+{
+    const LFunc *f = call->func;
+    int n_results = f->params.len - (f->scratch_bytes > 0);
+    for (int i = 0; i < n_results; i++) {
+        const LBuf *b = f->params.data[i];
+        if (b->role == LB_IN || b->kind != LK_F32)
+            continue;
+        const char *path = f->path ? f->path : f->name, *file = f->loc.file ? f->loc.file : "";
+        text_addf(&p->out, "    NNC_PROBE_AT(\"%s\", \"%s\", %d, %s, %" PRId64 ", \"%s\")\n", path, file, f->loc.line,
+                  argument(p, e, &call->args[i], b), b->count, dtype_tag(b->kind));
+    }
+}
+
+static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
+{
+    const LFunc *f = call->func;
+    c_count_uses(p, f);
+    CList l = { .out = &p->out, .line_start = p->out.len };
+    text_addf(&p->out, "    %s(", c_identifier(p->arena, f->name));
+    l.align = (int)(p->out.len - l.line_start);
+    for (int i = 0; i < f->params.len; i++)
+        c_list_add(&l, argument(p, e, &call->args[i], f->params.data[i]));
+    for (int i = 0; f->uses_ctx && i < 3; i++) {
+        const LVar *v = context_var(f, i);
+        if (v && p->var_uses[v->id])
+            c_list_add(&l, CONTEXT_NAME[i]);
+    }
+    text_add(&p->out, ");\n");
+    print_probes(p, e, call);
+}
+
+static void print_entry(CPrinter *p, const LEntry *e)
+{
+    CEntryUse use = c_entry_use(p->program, e);
+    text_add(&p->out, "\n");
+    c_signature(p, &p->out, e);
+    text_add(&p->out, "\n{\n");
+    if (use.arena)
+        text_add(&p->out, "    unsigned char *const a = arena;\n");
+    const char *path = NULL;
+    for (int i = 0; i < e->calls.len; i++) {
+        const LFunc *f = e->calls.data[i].func;
+        if (f->path && !p->options.no_comments && (!path || strcmp(path, f->path) != 0)) {
+            text_addf(&p->out, "    /* %s", c_comment_text(p->arena, f->path));
+            if (f->loc.file)
+                text_addf(&p->out, " (%s:%d)", c_comment_text(p->arena, f->loc.file), f->loc.line);
+            text_add(&p->out, " */\n");
+        }
+        path = f->path;
+        print_kernel_call(p, e, &e->calls.data[i]);
+    }
+    text_add(&p->out, "}\n");
+}
+
+char *back_c_wrapper_name(Arena *arena, const LProgram *program, const LEntry *entry)
+{
+    return arena_printf(arena, "%s_run_%s", c_identifier(arena, program->c_name), entry->c_name);
+}
+
+static void print_wrappers(CPrinter *p)
+{
+    const char *name = c_identifier(p->arena, p->program->c_name);
+    text_addf(&p->out, "\n/* One signature for all entry points, for a driver that finds them by name. */\n"
+                       "struct %s_ctx {\n    uint64_t seed, step;\n    int32_t epoch;\n};\n", name);
+    const char *ctx = arena_printf(p->arena, "struct %s_ctx", name);
+    for (int i = 0; i < p->program->entries.len; i++) {
+        const LEntry *e = p->program->entries.data[i];
+        text_add(&p->out, "\n");
+        c_wrapper(p, &p->out, e, back_c_wrapper_name(p->arena, p->program, e), ctx);
+    }
+}
+
+static void print_file_head(CPrinter *p, Text *out)
+{
+    const char *name = c_identifier(p->arena, p->program->c_name);
+    const char *from = p->program->source ? p->program->source : p->program->name;
+    text_addf(out,
+              "/* %s.c: made by nnc from %s; do not edit.\n"
+              " *\n"
+              " * Build:  cc -std=c11 -O3 -march=native -ffp-contract=fast [-fopenmp] -c %s.c   (link with -lm)\n"
+              " * Without -fopenmp everything runs on the caller's thread, with the same results bit for bit. */\n",
+              name, c_comment_text(p->arena, from), name);
+}
+
+char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *options)
+{
+    CPrinter p = { .arena = arena, .program = program, .out = { .arena = arena } };
+    if (options)
+        p.options = *options;
+    for (int i = 0; i < program->funcs.len; i++)
+        print_function(&p, program->funcs.data[i]);
+    text_add(&p.out, "\n/* ---- entry points ---- */\n\n"
+                     "#ifdef NNC_PROBE\n#define NNC_PROBE_AT(path, file, line, at, count, type) "
+                     "NNC_PROBE(path, file, line, at, count, type);\n"
+                     "#else\n#define NNC_PROBE_AT(path, file, line, at, count, type)\n#endif\n");
+    for (int i = 0; i < program->entries.len; i++)
+        print_entry(&p, program->entries.data[i]);
+    if (p.options.wrappers)
+        print_wrappers(&p);
+
+    Text out = { .arena = arena };
+    print_file_head(&p, &out);
+    if (p.options.inline_header)
+        c_declarations(&p, &out, false);
+    else
+        text_addf(&out, "#include \"%s.h\"\n", c_identifier(arena, program->c_name));
+    c_prelude(&p, &out);
+    text_add(&out, p.out.data);
+    return out.data;
+}

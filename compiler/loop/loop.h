@@ -72,6 +72,7 @@ typedef struct {
     int64_t count; /* elements */
     LBufRole role;
     bool noalias; /* no other parameter of any call overlaps it */
+    const double *data; /* LB_LOCAL: a table of constants with these values, never written; else NULL */
     int id;
 } LBuf;
 

@@ -1,4 +1,15 @@
-/* Lowering one kernel to one loop function: what ops' hooks and the kernel lowerings share. */
+/* Lowering one kernel to one loop function: what ops' hooks and the kernel lowerings share.
+ *
+ * Rules for the hooks emit and value:
+ * - they return an expression and may append lets to lw->at (lb_let), no other statement;
+ * - they ask lower_value for operands and never look at an operand's hooks; lower_value handles inputs,
+ *   variables, constants (tables too) and stored values itself, so op_const needs no hook;
+ * - a guard (pad, concat, clamped gathers) is lx_select(condition, value inside, other), the value
+ *   asked at an index clamped with LX_MIN / LX_MAX, so that it is in bounds whatever the condition says:
+ *   both sides are evaluated. The loops are split at the points where such comparisons change, so with
+ *   ranged loop variables comparison and clamps fold away: compare index expressions plainly
+ *   (LX_LT, LX_LE, LX_EQ of i64) and never through a cast;
+ * - values are scalars: the vectoriser widens them. Integer index arithmetic is i64. */
 #ifndef NNC_OPS_LOWER_H
 #define NNC_OPS_LOWER_H
 #include "loop/loop.h"
@@ -16,8 +27,17 @@ struct Lower {
     struct LowerBuf { const Node *node; LBuf *buf; bool write; } *bufs;
     int n_bufs, cap_bufs;
     /* Values already at hand at the current index (row scalars, accumulators): consulted first. */
-    struct LowerBound { const Node *node; LExpr *value; } *bound;
+    struct LowerBound {
+        const Node *node;
+        LExpr *value;
+        LExpr *flat; /* only at this flat position of the node; NULL: at any */
+    } *bound;
     int n_bound, cap_bound;
+    const int *uses;              /* readers of each node, by id */
+    const LVar *rand_key[64];     /* keys made at the head of the function, by salt */
+    uint64_t rand_salt[64];
+    int n_rand;
+    LBlock head;                  /* statements before everything else */
 };
 
 /* The value of node at an index (node->type.rank i64 expressions): bound value, else a load when the

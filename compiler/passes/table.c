@@ -8,5 +8,6 @@ const Pass PASSES[] = {
     { "grad", pass_grad, "gradient markers become backward nodes (reverse mode)" },
     { "cse", pass_cse, "equal nodes become one" },
     { "dce", pass_dce, "what no output or update needs is dropped" },
+    { "fuse", pass_fuse, "kernels: what is computed together, what is stored" },
     { NULL, NULL, NULL },
 };

@@ -1,0 +1,299 @@
+/* Fusion, second part: whether a set of compute nodes can be one kernel, and of which kind. The one
+ * place that knows the rules of passes.h; the grouping only asks. */
+#include "passes/fuse.h"
+
+typedef struct {
+    Fuse *f;
+    const int *ids; /* ascending */
+    int n;
+    const Info *contract, *opaque, *reduction; /* the first of each, or NULL */
+    int n_contract, n_opaque, n_reduction;
+    Verdict verdict;
+} Judge;
+
+static bool refuse(Judge *j, const char *reason)
+{
+    j->verdict.refused = reason;
+    return false;
+}
+
+static const Info *info_of(const Judge *j, int i)
+{
+    return &j->f->info[j->ids[i]];
+}
+
+static bool inside(const Judge *j, int id)
+{
+    return j->f->seen[id] == j->f->seen_now;
+}
+
+static int64_t count(const Info *in)
+{
+    return type_count(&in->node->type);
+}
+
+static bool is_reduction(const Info *in)
+{
+    return (in->node->op->flags & OP_REDUCE) != 0;
+}
+
+static bool is_elementwise(const Info *in)
+{
+    return in->copied || (in->node->op->flags & OP_ELEMENTWISE);
+}
+
+static bool used_outside(const Judge *j, const Info *in)
+{
+    if (in->need_memory)
+        return true;
+    for (int i = 0; i < in->use.len; i++)
+        if (!inside(j, in->use.data[i].node))
+            return true;
+    return false;
+}
+
+/* ---- one iteration space: MAP, and the tail of a contract ---- */
+
+/* Every node has the same count and reads the others at its own position. */
+static bool one_space(Judge *j)
+{
+    int64_t space = count(info_of(j, 0));
+    for (int i = 0; i < j->n; i++) {
+        const Info *in = info_of(j, i);
+        if (count(in) != space)
+            return refuse(j, "element counts differ");
+        for (int k = 0; k < in->src.len; k++)
+            if (inside(j, in->src.data[k].node) && in->src.data[k].ratio != 1)
+                return refuse(j, "read at other positions than it is computed at");
+    }
+    return true;
+}
+
+static bool judge_contract(Judge *j)
+{
+    j->verdict.kind = KERNEL_CONTRACT;
+    for (int i = 0; i < j->n; i++)
+        if (info_of(j, i) != j->contract && !is_elementwise(info_of(j, i)))
+            return refuse(j, "only elementwise nodes follow a contraction");
+    return one_space(j);
+}
+
+/* ---- rows ---- */
+
+/* The space of a node of a ROWS kernel: its rows, or all elements; 0: neither. */
+static int64_t row_space(const Judge *j, const Info *in)
+{
+    int64_t rows = j->verdict.rows, all = rows * j->verdict.cols, n = count(in);
+    if (is_reduction(in))
+        return rows;
+    return n == rows || n == all ? n : 0;
+}
+
+static bool row_edge(Judge *j, const Info *reader, Edge edge)
+{
+    int64_t from = row_space(j, &j->f->info[edge.node]);
+    int64_t to = is_reduction(reader) ? j->verdict.rows * j->verdict.cols : row_space(j, reader);
+    int64_t wanted = from == to ? 1 : from < to ? j->verdict.cols : 0;
+    return edge.ratio == wanted || refuse(j, "read across rows");
+}
+
+static bool judge_rows(Judge *j, int64_t cols)
+{
+    j->verdict.kind = KERNEL_ROWS;
+    j->verdict.cols = cols;
+    j->verdict.rows = type_count(&j->reduction->node->in[0]->type) / cols;
+    for (int i = 0; i < j->n; i++) {
+        const Info *in = info_of(j, i);
+        bool same = is_reduction(in) ? reduced_row(in->node) == cols && count(in) == j->verdict.rows
+                                     : is_elementwise(in) && row_space(j, in);
+        if (!same)
+            return refuse(j, is_reduction(in) ? "reductions over other axes" : "not of the rows' shape");
+        for (int k = 0; k < in->src.len; k++)
+            if (inside(j, in->src.data[k].node) && !row_edge(j, in, in->src.data[k]))
+                return false;
+    }
+    return true;
+}
+
+/* ---- one pass over other axes ---- */
+
+/* While a set is judged as a REDUCE, node->mark is 2 on the way into a reduction, 1 in the tail. */
+static bool feeds_from_reduction(const Judge *j, const Info *in)
+{
+    for (int k = 0; k < in->src.len; k++) {
+        const Info *from = &j->f->info[in->src.data[k].node];
+        if (inside(j, in->src.data[k].node) && (is_reduction(from) || from->node->mark == 1))
+            return true;
+    }
+    return false;
+}
+
+/* Elementwise nodes of the tail need not depend on a reduction (0.9 * running mean): a node whose
+ * every use inside is of the tail's count, and which feeds no reduction, belongs to it. */
+static bool feeds_reduction(const Judge *j, const Info *in)
+{
+    for (int k = 0; k < in->use.len; k++) {
+        const Info *user = &j->f->info[in->use.data[k].node];
+        if (!inside(j, in->use.data[k].node))
+            continue;
+        if (is_reduction(user) || user->node->mark == 2)
+            return true;
+    }
+    return false;
+}
+
+static bool reduce_nodes(Judge *j)
+{
+    for (int i = 0; i < j->n; i++)
+        info_of(j, i)->node->mark = 0;
+    for (int i = j->n - 1; i >= 0; i--)
+        if (!is_reduction(info_of(j, i)) && feeds_reduction(j, info_of(j, i)))
+            info_of(j, i)->node->mark = 2;
+    for (int i = 0; i < j->n; i++) {
+        const Info *in = info_of(j, i);
+        bool after = feeds_from_reduction(j, in);
+        if (after && (is_reduction(in) || in->node->mark == 2))
+            return refuse(j, "a reduction depends on another one over other axes than the last");
+        if (!is_reduction(in) && in->node->mark != 2)
+            in->node->mark = 1;
+    }
+    return true;
+}
+
+static bool judge_reduce(Judge *j)
+{
+    const Node *first = j->reduction->node;
+    int64_t in_count = type_count(&first->in[0]->type), out_count = type_count(&first->type);
+    j->verdict.kind = KERNEL_REDUCE;
+    if (j->n_reduction > MAX_PASS_REDUCTIONS)
+        return refuse(j, "too many reductions for one pass");
+    if (in_count == out_count && j->n > 1)
+        return refuse(j, "nothing is reduced");
+    if (!reduce_nodes(j))
+        return false;
+    for (int i = 0; i < j->n; i++) {
+        const Info *in = info_of(j, i);
+        if (is_reduction(in)) {
+            if (!type_same_shape(&in->node->in[0]->type, &first->in[0]->type) ||
+                reduced_axes(in->node) != reduced_axes(first))
+                return refuse(j, "reductions over other axes");
+        } else if (!is_elementwise(in)) {
+            return refuse(j, "only elementwise nodes around a reduction");
+        }
+        bool before = in->node->mark == 2;
+        if (count(in) != (before ? in_count : out_count))
+            return refuse(j, "element counts differ");
+        if (before && used_outside(j, in))
+            return refuse(j, "the reduced value is needed elsewhere too");
+        for (int k = 0; k < in->src.len; k++)
+            if (inside(j, in->src.data[k].node) && in->src.data[k].ratio != 1)
+                return refuse(j, "read at other positions than it is computed at");
+    }
+    return true;
+}
+
+/* A single wide row, or a few, are better reduced by all threads together. */
+static bool judge_reductions(Judge *j)
+{
+    enum { FEW_ROWS = 8, LONG_ROW = 1 << 14 };
+    int64_t cols = reduced_row(j->reduction->node);
+    int64_t rows = cols ? type_count(&j->reduction->node->in[0]->type) / cols : 0;
+    if (cols > 1 && rows > 1 && !(rows < FEW_ROWS && cols >= LONG_ROW))
+        return judge_rows(j, cols);
+    if (judge_reduce(j) || cols <= 1)
+        return j->verdict.refused == NULL;
+    if (cols >= LONG_ROW)
+        return false;
+    j->verdict.refused = NULL;
+    return judge_rows(j, cols);
+}
+
+/* ---- the whole ---- */
+
+static bool within_bounds(Judge *j)
+{
+    int buffers = 0;
+    if (j->n > MAX_KERNEL_NODES)
+        return refuse(j, "the kernel would be too large");
+    if (j->n_reduction > MAX_KERNEL_REDUCTIONS)
+        return refuse(j, "too many reductions for one kernel");
+    int outside = ++j->f->now;
+    for (int i = 0; i < j->n; i++) {
+        const Info *in = info_of(j, i);
+        buffers += used_outside(j, in);
+        for (int k = 0; k < in->src.len; k++) {
+            int id = in->src.data[k].node;
+            if (!inside(j, id) && j->f->stamp[id] != outside) {
+                j->f->stamp[id] = outside;
+                buffers++;
+            }
+        }
+    }
+    return buffers <= MAX_KERNEL_BUFFERS || refuse(j, "the kernel would touch too many buffers");
+}
+
+static void judge_count(Judge *j, const Info *in)
+{
+    if (in->node->op == &op_contract) {
+        j->n_contract++;
+        j->contract = in;
+    } else if (in->node->op->flags & OP_OPAQUE) {
+        j->n_opaque++;
+        j->opaque = in;
+    } else if (is_reduction(in)) {
+        j->n_reduction++;
+        j->reduction = j->reduction ? j->reduction : in;
+    }
+}
+
+static void judge_set(Judge *j)
+{
+    for (int i = 0; i < j->n; i++)
+        judge_count(j, info_of(j, i));
+    if (j->n > 1 && !within_bounds(j))
+        return;
+    if (j->n_opaque) {
+        j->verdict.kind = KERNEL_OPAQUE;
+        if (j->n > 1)
+            refuse(j, "an operation with a loop nest of its own");
+    } else if (j->n_contract > 1) {
+        refuse(j, "two contractions");
+    } else if (j->n_contract && j->n_reduction) {
+        refuse(j, "a contraction and a reduction have different loops");
+    } else if (j->n_contract) {
+        judge_contract(j);
+    } else if (j->n_reduction) {
+        judge_reductions(j);
+    } else {
+        j->verdict.kind = KERNEL_MAP;
+        one_space(j);
+    }
+}
+
+/* Merges two ascending lists. */
+static int *merge_ids(Fuse *f, const Group *a, const Group *b, int *n)
+{
+    int *ids = f->merged, i = 0, k = 0;
+    *n = 0;
+    while (i < a->nodes.len || k < b->nodes.len) {
+        bool from_a = k == b->nodes.len || (i < a->nodes.len && a->nodes.data[i] < b->nodes.data[k]);
+        ids[(*n)++] = from_a ? a->nodes.data[i++] : b->nodes.data[k++];
+    }
+    return ids;
+}
+
+Verdict fuse_judge(Fuse *f, int a, int b)
+{
+    Judge j = { .f = f };
+    if (a == b) {
+        j.ids = f->groups[a].nodes.data;
+        j.n = f->groups[a].nodes.len;
+    } else {
+        j.ids = merge_ids(f, &f->groups[a], &f->groups[b], &j.n);
+    }
+    f->seen_now++;
+    for (int i = 0; i < j.n; i++)
+        f->seen[j.ids[i]] = f->seen_now;
+    judge_set(&j);
+    return j.verdict;
+}

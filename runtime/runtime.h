@@ -84,7 +84,7 @@ typedef struct {
     nnr_scores train, valid; /* train: so far in this epoch */
     bool has_valid;          /* valid is set (at the end of an epoch) */
     bool end_of_epoch, final;
-    double seconds, samples_per_second; /* of this epoch, training part */
+    double seconds, samples_per_second; /* of this epoch, training part; when final: of all epochs */
     double seconds_left;                /* estimate for the whole run; < 0 unknown */
     const char *weights;                /* path; when final */
 } nnr_progress;
@@ -134,6 +134,12 @@ typedef struct {
  * to the caller. A run that was killed and resumed ends with the same bits as an uninterrupted one. */
 nnr_status nnr_run_train(const nnr_program *program, nnr_model *model, const nnr_train_options *options,
                          nnr_train_result *result, nnr_error *err);
+
+/* How many samples the files of a block give for training and for validation (0: none), so that a
+ * compiler can make entries for the last partial batch: n_train % batch, n_valid % batch. Reads the
+ * files. */
+nnr_status nnr_count_samples(const nnr_train *train, const char *data_dir, uint64_t seed, int64_t *n_train,
+                             int64_t *n_valid, nnr_error *err);
 
 /* ---- evaluation, prediction, timing ------------------------------------------------------------- */
 

@@ -1,0 +1,14 @@
+/* Loops over the cores, on OpenMP. */
+#include "runtime/runtime.h"
+#include <omp.h>
+
+void nnr_set_threads(int n)
+{
+    if (n > 0) omp_set_num_threads(n);
+}
+
+void nnr_parallel_for(void (*fn)(void *arg, int64_t i), void *arg, int64_t n)
+{
+#pragma omp parallel for schedule(static) if (n > 1)
+    for (int64_t i = 0; i < n; i++) fn(arg, i);
+}

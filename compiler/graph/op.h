@@ -33,7 +33,6 @@ enum {
 typedef struct {
     Graph *g;
     const bool *need;
-    Why *why; /* a rule that cannot serve this node says so here (text not empty) */
 } GradCtx;
 
 typedef struct {

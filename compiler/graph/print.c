@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-/* In the order of KernelKind (passes/passes.h). */
+/* In the order of KernelKind (ops/kernel.h). */
 static const char *const KERNEL_KINDS[] = { "map", "rows", "reduce", "contract", "opaque" };
 static const char *const GRAPH_KINDS[] = { "init", "infer", "step", "eval", "body" };
 static const char *const VAR_KINDS[] = { "param", "state", "slot" };
@@ -25,7 +25,11 @@ static int name_index(const char *const *names, int n, const char *name)
     return -1;
 }
 #define LEN(a) (int)(sizeof(a) / sizeof *(a))
-const char *kernel_kind_name(int kind) { return name_at(KERNEL_KINDS, LEN(KERNEL_KINDS), kind); }
+const char *kernel_kind_name(int kind)
+{
+    const char *name = name_at(KERNEL_KINDS, LEN(KERNEL_KINDS), kind);
+    return name ? name : "?";
+}
 int kernel_kind_find(const char *name) { return name_index(KERNEL_KINDS, LEN(KERNEL_KINDS), name); }
 const char *graph_kind_name(int kind) { return name_at(GRAPH_KINDS, LEN(GRAPH_KINDS), kind); }
 int graph_kind_find(const char *name) { return name_index(GRAPH_KINDS, LEN(GRAPH_KINDS), name); }
@@ -221,8 +225,7 @@ static void add_node(Text *out, const Node *n)
 
 static void add_kernel(Text *out, const Kernel *k)
 {
-    const char *kind = kernel_kind_name(k->kind);
-    text_addf(out, "  kernel k%d %s ", k->id, kind ? kind : "?");
+    text_addf(out, "  kernel k%d %s ", k->id, kernel_kind_name(k->kind));
     add_quoted(out, k->name ? k->name : "");
     text_add(out, " results");
     for (int i = 0; i < k->results.len; i++)

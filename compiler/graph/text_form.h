@@ -3,8 +3,8 @@
 #define NNC_GRAPH_TEXT_FORM_H
 #include "graph/op.h"
 
-/* Words of the text form; NULL and -1 when there is none. */
-const char *kernel_kind_name(int kind);
+/* Words of the text form; NULL and -1 when there is none ("?" for a kind of kernel). */
+const char *kernel_kind_name(int kind); /* also in ops/kernel.h, which has the enum */
 int kernel_kind_find(const char *name);
 const char *graph_kind_name(int kind);
 int graph_kind_find(const char *name);

@@ -147,7 +147,7 @@ static bool check_kernel(Check *c, const Kernel *k)
 {
     if (!k->name || !*k->name)
         return fault(c, NULL, "kernel k%d has no name", k->id);
-    if (!kernel_kind_name(k->kind))
+    if (kernel_kind_find(kernel_kind_name(k->kind)) < 0)
         return fault(c, NULL, "kernel k%d is of no known kind", k->id);
     if (k->nodes.len == 0 || k->results.len == 0)
         return fault(c, NULL, "kernel k%d (%s) has no %s", k->id, k->name, k->nodes.len ? "results" : "nodes");

@@ -3,14 +3,6 @@
  * Requires: kernels with nodes and results; says nothing of offsets. */
 #include "passes/fuse.h"
 
-static const char *const KIND_NAMES[] = { "map", "rows", "reduce", "contract", "opaque" };
-_Static_assert(sizeof KIND_NAMES / sizeof *KIND_NAMES == KERNEL_KINDS, "a name a kind");
-
-const char *kernel_kind_name(int kind)
-{
-    return kind >= 0 && kind < KERNEL_KINDS ? KIND_NAMES[kind] : "?";
-}
-
 static bool is_result(const Node *n)
 {
     for (int i = 0; n->kernel && i < n->kernel->results.len; i++)

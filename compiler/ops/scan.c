@@ -10,7 +10,8 @@
  * stacked along a new leading dimension T. Scans that differ only in `result` are one loop.
  *
  * Time runs along dimension 0, forward; another axis or direction is a transpose or reverse around it.
- * Not differentiated and not lowered yet: the graph is built, verified and evaluated. */
+ * Not differentiated and not lowered yet: the graph is built, verified and evaluated, and the grad pass
+ * says so where a loss depends on a scan. */
 #include "ops/rules.h"
 
 enum { BODY, ITEMS, CARRIES, RESULT };
@@ -108,15 +109,6 @@ static void scan_eval(const Node *n, const Tensor *const *in, Tensor *out, const
     }
 }
 
-static void scan_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
-{
-    (void)dy;
-    (void)dx;
-    if (c->why)
-        why_set(c->why, "scan @%s cannot be differentiated yet: networks with a scan can be built, "
-                        "verified and evaluated, but not trained", n->attr[BODY].graph->name);
-}
-
 const OpDef op_scan = {
     .name = "scan",
     .min_in = 1,
@@ -125,6 +117,5 @@ const OpDef op_scan = {
     .attrs = { { "body", AK_GRAPH }, { "items", AK_INT }, { "carries", AK_INT }, { "result", AK_INT } },
     .doc = "runs a body graph once a step with carried values",
     .shape = scan_shape,
-    .grad = scan_grad,
     .eval = scan_eval,
 };

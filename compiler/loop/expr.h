@@ -55,6 +55,24 @@ bool lx_range(const LExpr *e, int64_t *min, int64_t *max);
 bool lx_linear(LFunc *f, LExpr *e, const LVar *var, int64_t *coef, LExpr **rest);
 LExpr *lx_fold_i64(LFunc *f, LOp op, LExpr *a, LExpr *b); /* ADD SUB MUL DIV MOD */
 
+/* ---- copies with replacement (clone.c) ----
+ * What stands for each variable, by id; NULL: itself. */
+typedef struct {
+    LExpr **value;
+    int cap;
+} LMap;
+void lmap_set(LFunc *f, LMap *m, const LVar *var, LExpr *value);
+LExpr *lmap_get(const LMap *m, const LVar *var);
+void lmap_set_buf(LFunc *f, LMap *m, const LBuf *buf, LBuf *to);
+LBuf *lmap_buf(const LMap *m, LBuf *buf);
+LExpr *lx_map(LFunc *f, const LMap *m, LExpr *e); /* through the builders: simplifies anew */
+/* Appends a copy of src to dst; what src defines is defined anew, and the map told. */
+void lblock_clone(LFunc *f, LMap *m, const LBlock *src, LBlock *dst);
+LStmt *lb_append(LFunc *f, LBlock *at, LStmt *s);
+/* Replaces a serial loop of constant bounds, in the block where it stands, by n copies of its body an
+ * iteration, and copies for what remains. False: not such a loop. */
+bool loop_unroll(LFunc *f, LBlock *block, int at, int n);
+
 /* Marks a name as taken in f; the reader's way in. */
 const char *lfunc_name(LFunc *f, const char *name);
 #endif

@@ -48,14 +48,33 @@ static const char *clean(Arena *arena, const char *name)
     return s;
 }
 
+/* The name without the number an earlier call gave it. */
+static size_t stem(const char *name)
+{
+    size_t len = strlen(name), n = len;
+    while (n && isdigit((unsigned char)name[n - 1]))
+        n--;
+    return n > 1 && n < len && name[n - 1] == '_' ? n - 1 : len;
+}
+
 const char *lfunc_name(LFunc *f, const char *name)
 {
     struct LNames *t = f->names;
-    name = intern_cstr(t->tab, clean(f->arena, name));
-    const char *fresh = name;
-    if (t->n * 2 >= t->cap)
+    const char *fresh = intern_cstr(t->tab, clean(f->arena, name));
+    if ((t->n + 1) * 2 >= t->cap)
         names_rehash(f->arena, t);
-    int base = names_slot(t, name), k = base;
+    int k = names_slot(t, fresh);
+    if (!t->taken[k]) {
+        t->taken[k] = fresh;
+        t->n++;
+        return fresh;
+    }
+    name = intern_text(t->tab, fresh, stem(fresh));
+    int base = names_slot(t, name);
+    if (!t->taken[base]) { /* a stem that is not a name itself: reserve it, to count from */
+        t->taken[base] = name;
+        t->n++;
+    }
     while (t->taken[k]) {
         fresh = intern_cstr(t->tab, arena_printf(f->arena, "%s_%d", name, ++t->next[base]));
         k = names_slot(t, fresh);

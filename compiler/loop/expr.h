@@ -56,10 +56,11 @@ bool lx_linear(LFunc *f, LExpr *e, const LVar *var, int64_t *coef, LExpr **rest)
 LExpr *lx_fold_i64(LFunc *f, LOp op, LExpr *a, LExpr *b); /* ADD SUB MUL DIV MOD */
 
 /* ---- copies with replacement (clone.c) ----
- * What stands for each variable, by id; NULL: itself. */
+ * What stands for each variable and buffer, by id; NULL: itself. */
 typedef struct {
     LExpr **value;
-    int cap;
+    LBuf **buf;
+    int cap, buf_cap;
 } LMap;
 void lmap_set(LFunc *f, LMap *m, const LVar *var, LExpr *value);
 LExpr *lmap_get(const LMap *m, const LVar *var);

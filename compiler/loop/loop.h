@@ -42,7 +42,7 @@ typedef enum {
     LX_AND, LX_OR, LX_XOR, LX_NOT, LX_SHL, LX_SHR /* arithmetic for signed; count below the width */,
     /* comparisons give LK_BOOL of the same lanes */
     LX_EQ, LX_NE, LX_LT, LX_LE,
-    LX_SELECT,  /* a ? b : c; a is LK_BOOL */
+    LX_SELECT,  /* a ? b : c; a is LK_BOOL. Both are evaluated: a load in either must be in bounds */
     LX_CAST,    /* value conversion to type (float to int truncates; bool from x is x != 0) */
     LX_BITCAST, /* same size */
     LX_SPLAT,   /* scalar to vector */

@@ -279,9 +279,9 @@ static void test_flat_map(void **state)
     expect_text(arena, f,
                 "func @bias_relu(%x: f32[3200] in, %bias: f32[64] in, %y: f32[3200] out) {\n"
                 "  parallel for %i_1 = 0 to 50 {\n"
-                "    for %i_3 = 0 to 64 step 16 {\n"
-                "      store %y[%i_1 * 64 + %i_3], max(load.f32x16 %x[%i_1 * 64 + %i_3] + "
-                "load.f32x16 %bias[%i_3], splat.f32x16(0.0))\n"
+                "    for %i_4 = 0 to 64 step 16 {\n"
+                "      store %y[%i_1 * 64 + %i_4], max(load.f32x16 %x[%i_1 * 64 + %i_4] + "
+                "load.f32x16 %bias[%i_4], splat.f32x16(0.0))\n"
                 "    }\n"
                 "  }\n"
                 "}\n");

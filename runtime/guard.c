@@ -116,9 +116,9 @@ static void save_last_finite(nnr_run *r, char *path, size_t size)
     nnr_error ignored;
     size_t n = strlen(r->output), s = sizeof suffix - 1;
     if (n > s && strcmp(r->output + n - s, suffix) == 0) n -= s;
-    snprintf(path, size, "%.*s.last-finite%s", (int)n, r->output, suffix);
+    snprintf(path, size, "%.*s.last-finite%s", n > 480 ? 480 : (int)n, r->output, suffix);
     if (nnr_weights_save(r->model, path, &ignored) != NNR_OK) path[0] = '\0';
-    else snprintf(r->result->weights, sizeof r->result->weights, "%s", path);
+    else snprintf(r->result->weights, sizeof r->result->weights, "%.*s", (int)size - 1, path);
 }
 
 static void advise(nnr_run *r, int64_t n, const char *saved)
@@ -140,7 +140,7 @@ nnr_status nnr_guard_recover(nnr_run *r, int step, double loss)
 {
     int64_t last = r->at.position - (step < 0), n = r->train->batch;
     double seen = loss;
-    char saved[600] = "";
+    char saved[sizeof r->result->weights] = "";
     bool replayed = false;
     nnr_progress_clear(&r->view);
     if (r->guard.taken) {

@@ -47,7 +47,7 @@ Stmt *stmt_new(Parser *p, StmtKind kind, Span span)
     return s;
 }
 
-Stmt *stmt_done(Parser *p, Stmt *s)
+Stmt *stmt_height(Parser *p, Stmt *s)
 {
     int depth = max_int(depth_of(s->value), depth_of(s->with));
     for (int i = 0; i < s->n_items; i++)
@@ -59,6 +59,12 @@ Stmt *stmt_done(Parser *p, Stmt *s)
         report_depth(p, s->span);
         s = stmt_new(p, S_BAD, s->span);
     }
+    return s;
+}
+
+Stmt *stmt_done(Parser *p, Stmt *s)
+{
+    s = stmt_height(p, s);
     s->trivia = trivia_take(p, s->span);
     return s;
 }

@@ -48,7 +48,9 @@ Stmt *stmt_named(Parser *p, StmtKind kind, int name_token, TypeExpr *type, Expr 
 /* A statement that is an expression; several targets become a tuple. */
 Stmt *stmt_expr(Parser *p, const LeftVec *lefts, Span span);
 Stmt *stmt_if(Parser *p, Expr *cond, Block *then, Block *other, Span span);
-/* Height of what the statement holds, and its trivia: call when it is complete. */
+/* Height of what the statement holds; a statement that is too high is reported and becomes S_BAD. */
+Stmt *stmt_height(Parser *p, Stmt *stmt);
+/* Height and trivia: call when the statement is complete. */
 Stmt *stmt_done(Parser *p, Stmt *stmt);
 /* A block of the one statement of an `else if`. */
 Block *block_of(Parser *p, Stmt *stmt);

@@ -197,7 +197,7 @@ stmt: lefts                    { $$ = stmt_expr(p, $1, @$); }
 
 if_tail: %empty                  { $$ = NULL; }
        | ELSE block              { $$ = stmt_if(p, NULL, NULL, $2, @$); }
-       | ELSE IF expr block if_tail { $$ = stmt_done(p, stmt_if(p, $3, $4, block_of(p, $5), span_join(@2, @$))); }
+       | ELSE IF expr block if_tail { $$ = stmt_height(p, stmt_if(p, $3, $4, block_of(p, $5), span_join(@2, @$))); }
 
 lefts: left           { $$ = LIST_NEW(p, LeftVec); PUSH($$, $1); }
      | lefts ',' left { $$ = $1; PUSH($$, $3); }

@@ -86,6 +86,8 @@ static Trivia take_before(Parser *p, uint32_t at)
     CommentList list = { 0 };
     uint32_t floor = token_end_before(p, at);
     int first = comment_from(p, floor);
+    while (first < p->comments.len && p->comments.data[first].begin < at && p->comments.data[first].taken)
+        floor = p->comments.data[first++].end; /* it ends the line above */
     uint32_t begin = first < p->comments.len && p->comments.data[first].begin < at
                          ? p->comments.data[first].begin : at;
     t.blank_before = lines_between(p, floor, begin) > 1;

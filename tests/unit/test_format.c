@@ -76,8 +76,8 @@ static const struct {
     { "y = f(\n1,2)\nz = g(1,\n2)\n", "y = f(\n    1,\n    2\n)\n\nz = g(1, 2)\n" },
     { "y = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa * bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb + cccccccccccccccccccccccccccc + "
       "dddddddddddddddddddd\n",
-      "y =\n    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa * bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb + cccccccccccccccccccccccccccc +\n"
-      "        dddddddddddddddddddd\n" },
+      "y = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa * bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb +\n"
+      "    cccccccccccccccccccccccccccc + dddddddddddddddddddd\n" },
     { "train t { batch 3; minimize x+y over a,b with f(1)|>g }",
       "train t { batch 3; minimize x + y over a, b with f(1) |> g }\n" },
     { "s = \"a\\n\\\"b\\\\\"\n", "s = \"a\\n\\\"b\\\\\"\n" },

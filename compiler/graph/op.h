@@ -72,7 +72,8 @@ struct OpDef {
     /* Movement and leaves: the value at an index (n->type.rank index expressions), by asking
      * lower_value for operands' values. */
     LExpr *(*value)(Lower *lw, const Node *n, LExpr *const *index);
-    /* Reductions: start value, and how two partial results combine. */
+    /* Reductions: start value (i32: at least the lowest i32), and how two partial results combine.
+     * argmax: the condition under which value, which stands later, takes acc's place. */
     double identity;
     LExpr *(*combine)(Lower *lw, const Node *n, LExpr *acc, LExpr *value);
     /* Opaque: writes the whole kernel body. */

@@ -1,4 +1,5 @@
 /* Elementwise operations of one operand: result[i] = f(x[i]). */
+#include "ops/lower.h"
 #include "ops/rules.h"
 
 #include <math.h>
@@ -54,10 +55,11 @@ EVAL_UNARY(round, nearbyint(x)) /* half to even */
 EVAL_UNARY(abs, n->type.dtype == DT_I32 ? wrap_i32(fabs(x)) : fabs(x))
 EVAL_UNARY(not, x == 0)
 
+/* f32 to i32 beyond the range, and of NaN, gives the lowest i32, as the loop IR's cast does. */
 static double cast_value(DType to, double x)
 {
     switch (to) {
-    case DT_I32: return wrap_i32(x);
+    case DT_I32: return x > -2147483649.0 && x < 2147483648.0 ? trunc(x) : -2147483648.0;
     case DT_BOOL: return x != 0;
     case DT_F32:
     case DT_COUNT: break;
@@ -126,6 +128,64 @@ static void cast_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = n->in[0]->type.dtype == DT_F32 && n->type.dtype == DT_F32 ? dy : NULL;
 }
 
+/* ---- samples ----
+ * Shapes: a row that fills no vector, odd, rank 0, a dimension of 1; values on both sides of 0. */
+
+#define ON_SHAPES(lo_, hi_)                                                                        \
+    { { F32(3, 5) }, 1, { { 0 } }, lo_, hi_, false, NULL },                                        \
+        { { S_F32 }, 1, { { 0 } }, lo_, hi_, false, NULL },                                        \
+        { { F32(2, 1, 17) }, 1, { { 0 } }, lo_, hi_, false, NULL },                                \
+        { { F32(67) }, 1, { { 0 } }, lo_, hi_, false, NULL }
+#define INTEGERS                                                                                   \
+    { { I32(4, 7) }, 1, { { 0 } }, -50, 50, false, NULL },                                         \
+        { { S_I32 }, 1, { { 0 } }, -9, 9, false, NULL }
+
+static const OpSample neg_samples[] = { ON_SHAPES(-3, 3), INTEGERS };
+static const OpSample exp_samples[] = { ON_SHAPES(-3, 3), ON_SHAPES(-20, -10) };
+static const OpSample log_samples[] = { ON_SHAPES(0.1, 5), ON_SHAPES(50, 900) };
+static const OpSample sqrt_samples[] = { ON_SHAPES(0.1, 5) };
+static const OpSample tanh_samples[] = { ON_SHAPES(-3, 3), ON_SHAPES(-0.01, 0.01) };
+static const OpSample erf_samples[] = { ON_SHAPES(-2, 2), ON_SHAPES(-0.01, 0.01) };
+static const OpSample sin_samples[] = { ON_SHAPES(-3, 3), ON_SHAPES(-40, 40) };
+static const OpSample floor_samples[] = { ON_SHAPES(-3, 3) };
+static const OpSample round_samples[] = { ON_SHAPES(-3, 3) };
+static const OpSample abs_samples[] = { ON_SHAPES(0.5, 3), ON_SHAPES(-3, -0.5), INTEGERS };
+static const OpSample not_samples[] = { { { BOOL(3, 5) }, 1, { { 0 } }, 0, 1, false, NULL },
+                                        { { S_BOOL }, 1, { { 0 } }, 0, 1, false, NULL } };
+static const OpSample cast_samples[] = {
+    { { F32(3, 5) }, 1, { { .i = DT_F32 } }, -3, 3, false, NULL },
+    { { F32(3, 5) }, 1, { { .i = DT_I32 } }, -9, 9, false, "towards 0" },
+    { { F32(3, 5) }, 1, { { .i = DT_BOOL } }, -1, 1, false, NULL },
+    { { I32(2, 9) }, 1, { { .i = DT_F32 } }, -9, 9, false, NULL },
+    { { I32(2, 9) }, 1, { { .i = DT_BOOL } }, -1, 1, false, NULL },
+    { { BOOL(2, 9) }, 1, { { .i = DT_F32 } }, 0, 1, false, NULL },
+    { { BOOL(7) }, 1, { { .i = DT_I32 } }, 0, 1, false, NULL },
+};
+
+/* ---- lowering ---- */
+
+#define EMIT_UNARY(name, build)                                                                    \
+    static LExpr *name##_emit(Lower *lw, const Node *n, LExpr *const *in)                          \
+    {                                                                                              \
+        (void)n;                                                                                   \
+        return build;                                                                              \
+    }
+#define EMIT_MATH(name, op) EMIT_UNARY(name, lx_math(lw->func, op, in[0], NULL))
+#define EMIT_SIMPLE(name, op) EMIT_UNARY(name, lx_un(lw->func, op, in[0]))
+
+EMIT_SIMPLE(neg, LX_NEG)
+EMIT_MATH(exp, LX_EXP)
+EMIT_MATH(log, LX_LOG)
+EMIT_SIMPLE(sqrt, LX_SQRT)
+EMIT_MATH(tanh, LX_TANH)
+EMIT_MATH(erf, LX_ERF)
+EMIT_MATH(sin, LX_SIN)
+EMIT_SIMPLE(floor, LX_FLOOR)
+EMIT_SIMPLE(round, LX_ROUND)
+EMIT_SIMPLE(abs, LX_ABS)
+EMIT_SIMPLE(not, LX_NOT)
+EMIT_UNARY(cast, lx_cast(lw->func, in[0], lower_kind(n->type.dtype)))
+
 /* ---- definitions ---- */
 
 const OpDef op_neg = {
@@ -137,6 +197,8 @@ const OpDef op_neg = {
     .shape = number_shape,
     .grad = neg_grad,
     .eval = neg_eval,
+    .emit = neg_emit,
+    SAMPLES(neg_samples),
 };
 
 const OpDef op_exp = {
@@ -148,6 +210,8 @@ const OpDef op_exp = {
     .shape = float_shape,
     .grad = exp_grad,
     .eval = exp_eval,
+    .emit = exp_emit,
+    SAMPLES(exp_samples),
 };
 
 const OpDef op_log = {
@@ -159,6 +223,8 @@ const OpDef op_log = {
     .shape = float_shape,
     .grad = log_grad,
     .eval = log_eval,
+    .emit = log_emit,
+    SAMPLES(log_samples),
 };
 
 const OpDef op_sqrt = {
@@ -170,6 +236,8 @@ const OpDef op_sqrt = {
     .shape = float_shape,
     .grad = sqrt_grad,
     .eval = sqrt_eval,
+    .emit = sqrt_emit,
+    SAMPLES(sqrt_samples),
 };
 
 const OpDef op_tanh = {
@@ -181,6 +249,8 @@ const OpDef op_tanh = {
     .shape = float_shape,
     .grad = tanh_grad,
     .eval = tanh_eval,
+    .emit = tanh_emit,
+    SAMPLES(tanh_samples),
 };
 
 const OpDef op_erf = {
@@ -192,6 +262,8 @@ const OpDef op_erf = {
     .shape = float_shape,
     .grad = erf_grad,
     .eval = erf_eval,
+    .emit = erf_emit,
+    SAMPLES(erf_samples),
 };
 
 const OpDef op_sin = {
@@ -203,6 +275,8 @@ const OpDef op_sin = {
     .shape = float_shape,
     .grad = sin_grad,
     .eval = sin_eval,
+    .emit = sin_emit,
+    SAMPLES(sin_samples),
 };
 
 const OpDef op_floor = {
@@ -213,6 +287,8 @@ const OpDef op_floor = {
     .doc = "largest whole number not above x, f32",
     .shape = float_shape,
     .eval = floor_eval,
+    .emit = floor_emit,
+    SAMPLES(floor_samples),
 };
 
 const OpDef op_round = {
@@ -223,6 +299,8 @@ const OpDef op_round = {
     .doc = "nearest whole number, half to even, f32",
     .shape = float_shape,
     .eval = round_eval,
+    .emit = round_emit,
+    SAMPLES(round_samples),
 };
 
 const OpDef op_abs = {
@@ -234,6 +312,8 @@ const OpDef op_abs = {
     .shape = number_shape,
     .grad = abs_grad,
     .eval = abs_eval,
+    .emit = abs_emit,
+    SAMPLES(abs_samples),
 };
 
 const OpDef op_not = {
@@ -244,6 +324,8 @@ const OpDef op_not = {
     .doc = "logical negation, bool",
     .shape = bool_shape,
     .eval = not_eval,
+    .emit = not_emit,
+    SAMPLES(not_samples),
 };
 
 const OpDef op_cast = {
@@ -256,4 +338,6 @@ const OpDef op_cast = {
     .shape = cast_shape,
     .grad = cast_grad,
     .eval = cast_eval,
+    .emit = cast_emit,
+    SAMPLES(cast_samples),
 };

@@ -2,6 +2,7 @@
  *
  * i32 wraps to 32 bits; x / 0 and x % 0 are 0. Division of i32 truncates; the remainder takes the sign
  * of the divisor, for both dtypes (Python, NumPy). */
+#include "ops/lower.h"
 #include "ops/rules.h"
 
 #include <math.h>
@@ -185,6 +186,113 @@ static void select_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     split_grad(c, n->in[0], dy, &dx[1], &dx[2], c->need[1], c->need[2]);
 }
 
+/* ---- lowering ---- */
+
+#define EMIT_BINARY(name, op, a, b)                                                                \
+    static LExpr *name##_emit(Lower *lw, const Node *n, LExpr *const *in)                          \
+    {                                                                                              \
+        (void)n;                                                                                   \
+        return lx_bin(lw->func, op, in[a], in[b]);                                                 \
+    }
+
+EMIT_BINARY(add, LX_ADD, 0, 1)
+EMIT_BINARY(sub, LX_SUB, 0, 1)
+EMIT_BINARY(mul, LX_MUL, 0, 1)
+/* LX_MAX gives its second operand at ties and for NaN: in this order x, so that a NaN in x survives
+ * max(x, 0). */
+EMIT_BINARY(max, LX_MAX, 1, 0)
+EMIT_BINARY(min, LX_MIN, 1, 0)
+EMIT_BINARY(eq, LX_EQ, 0, 1)
+EMIT_BINARY(ne, LX_NE, 0, 1)
+EMIT_BINARY(lt, LX_LT, 0, 1)
+EMIT_BINARY(le, LX_LE, 0, 1)
+EMIT_BINARY(and, LX_AND, 0, 1)
+EMIT_BINARY(or, LX_OR, 0, 1)
+
+static LExpr *pow_emit(Lower *lw, const Node *n, LExpr *const *in)
+{
+    (void)n;
+    return lx_math(lw->func, LX_POW, in[0], in[1]);
+}
+
+/* A divisor the processor can divide by: 0 traps, and so does the lowest number by -1. */
+static LExpr *safe_divisor(LFunc *f, LExpr *y)
+{
+    LExpr *bad = lx_bin(f, LX_OR, lx_bin(f, LX_EQ, y, lx_int(f, LK_I32, 0)),
+                        lx_bin(f, LX_EQ, y, lx_int(f, LK_I32, -1)));
+    return lx_select(f, bad, lx_int(f, LK_I32, 1), y);
+}
+
+static LExpr *div_emit(Lower *lw, const Node *n, LExpr *const *in)
+{
+    LFunc *f = lw->func;
+    if (n->type.dtype == DT_F32)
+        return lx_bin(f, LX_DIV, in[0], in[1]);
+    LExpr *zero = lx_int(f, LK_I32, 0);
+    LExpr *quotient = lx_bin(f, LX_DIV, in[0], safe_divisor(f, in[1]));
+    LExpr *minus = lx_bin(f, LX_EQ, in[1], lx_int(f, LK_I32, -1));
+    quotient = lx_select(f, minus, lx_bin(f, LX_SUB, zero, in[0]), quotient);
+    return lx_select(f, lx_bin(f, LX_EQ, in[1], zero), zero, quotient);
+}
+
+static LExpr *mod_emit(Lower *lw, const Node *n, LExpr *const *in)
+{
+    LFunc *f = lw->func;
+    LExpr *x = in[0], *y = in[1];
+    if (n->type.dtype == DT_F32) {
+        LExpr *whole = lx_un(f, LX_FLOOR, lx_bin(f, LX_DIV, x, y));
+        return lx_bin(f, LX_SUB, x, lx_bin(f, LX_MUL, y, whole));
+    }
+    LExpr *zero = lx_int(f, LK_I32, 0);
+    LExpr *r = lx_bin(f, LX_MOD, x, safe_divisor(f, y));
+    LExpr *signs = lx_bin(f, LX_NE, lx_bin(f, LX_LT, r, zero), lx_bin(f, LX_LT, y, zero));
+    LExpr *adjust = lx_bin(f, LX_AND, lx_bin(f, LX_NE, r, zero), signs);
+    return lx_select(f, adjust, lx_bin(f, LX_ADD, r, y), r);
+}
+
+static LExpr *select_emit(Lower *lw, const Node *n, LExpr *const *in)
+{
+    (void)n;
+    return lx_select(lw->func, in[0], in[1], in[2]);
+}
+
+/* ---- samples ---- */
+
+#define ON_SHAPES(lo_, hi_, distinct_)                                                             \
+    { { F32(3, 5), F32(3, 5) }, 2, { { 0 } }, lo_, hi_, distinct_, NULL },                         \
+        { { S_F32, S_F32 }, 2, { { 0 } }, lo_, hi_, distinct_, NULL },                             \
+        { { F32(2, 1, 17), F32(2, 1, 17) }, 2, { { 0 } }, lo_, hi_, distinct_, NULL },             \
+        { { F32(67), F32(67) }, 2, { { 0 } }, lo_, hi_, distinct_, NULL }
+#define INTEGERS(lo_, hi_)                                                                         \
+    { { I32(4, 7), I32(4, 7) }, 2, { { 0 } }, lo_, hi_, false, NULL },                             \
+        { { S_I32, S_I32 }, 2, { { 0 } }, lo_, hi_, false, NULL }
+#define BOOLEANS                                                                                   \
+    { { BOOL(4, 7), BOOL(4, 7) }, 2, { { 0 } }, 0, 1, false, NULL },                               \
+        { { S_BOOL, S_BOOL }, 2, { { 0 } }, 0, 1, false, NULL }
+
+static const OpSample add_samples[] = { ON_SHAPES(-3, 3, false), INTEGERS(-50, 50),
+                                        INTEGERS(-2147483647, 2147483647) };
+static const OpSample sub_samples[] = { ON_SHAPES(-3, 3, false), INTEGERS(-2147483647, 2147483647) };
+static const OpSample mul_samples[] = { ON_SHAPES(-3, 3, false), INTEGERS(-2147483647, 2147483647) };
+static const OpSample div_samples[] = { ON_SHAPES(0.5, 3, false), ON_SHAPES(-3, -0.5, false),
+                                        INTEGERS(-2, 2), INTEGERS(-99, 99) };
+static const OpSample mod_samples[] = { ON_SHAPES(1.1, 1.9, true), INTEGERS(-2, 2), INTEGERS(-99, 99) };
+static const OpSample max_samples[] = { ON_SHAPES(-3, 3, true), INTEGERS(-3, 3) };
+static const OpSample min_samples[] = { ON_SHAPES(-3, 3, true), INTEGERS(-3, 3) };
+static const OpSample pow_samples[] = { ON_SHAPES(0.3, 2.5, false), ON_SHAPES(1, 5, false) };
+static const OpSample eq_samples[] = { ON_SHAPES(-3, 3, false), INTEGERS(-1, 1), BOOLEANS };
+static const OpSample ne_samples[] = { ON_SHAPES(-3, 3, false), INTEGERS(-1, 1), BOOLEANS };
+static const OpSample lt_samples[] = { ON_SHAPES(-3, 3, false), INTEGERS(-1, 1) };
+static const OpSample le_samples[] = { ON_SHAPES(-3, 3, false), INTEGERS(-1, 1) };
+static const OpSample and_samples[] = { BOOLEANS };
+static const OpSample or_samples[] = { BOOLEANS };
+static const OpSample select_samples[] = {
+    { { BOOL(3, 5), F32(3, 5), F32(3, 5) }, 3, { { 0 } }, -3, 3, false, NULL },
+    { { S_BOOL, S_F32, S_F32 }, 3, { { 0 } }, -3, 3, false, NULL },
+    { { BOOL(67), I32(67), I32(67) }, 3, { { 0 } }, -9, 9, false, NULL },
+    { { BOOL(2, 9), BOOL(2, 9), BOOL(2, 9) }, 3, { { 0 } }, 0, 1, false, NULL },
+};
+
 /* ---- definitions ---- */
 
 #define BINARY_OP(id, flags_, doc_, shape_, grad_)                                                 \
@@ -197,6 +305,8 @@ static void select_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
         .shape = shape_,                                                                           \
         .grad = grad_,                                                                             \
         .eval = id##_eval,                                                                         \
+        .emit = id##_emit,                                                                         \
+        SAMPLES(id##_samples),                                                                     \
     }
 
 BINARY_OP(add, OP_CHEAP | OP_COMMUTATIVE, "x + y", number2_shape, add_grad);
@@ -223,4 +333,6 @@ const OpDef op_select = {
     .shape = select_shape,
     .grad = select_grad,
     .eval = select_eval,
+    .emit = select_emit,
+    SAMPLES(select_samples),
 };

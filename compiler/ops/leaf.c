@@ -1,4 +1,5 @@
 /* Leaves: input, var, const, iota, rand, step, epoch. */
+#include "ops/lower.h"
 #include "ops/rules.h"
 
 #include <math.h>
@@ -112,6 +113,17 @@ static void const_eval(const Node *n, const Tensor *const *in, Tensor *out, cons
     copy_into(out, n->attr[0].tensor);
 }
 
+static const Tensor const_scalar = { S_F32, (double[]){ 0.1f } };
+static const Tensor const_row = { F32(3), (double[]){ -1.5, 0, 3e9f } };
+static const Tensor const_flat = { F32(2, 1, 3), (double[]){ 7, 7, 7, 7, 7, 7 } };
+static const Tensor const_ints = { I32(2, 2), (double[]){ -2147483648.0, 2147483647, 0, -1 } };
+static const Tensor const_bools = { BOOL(3), (double[]){ 1, 0, 1 } };
+static const OpSample const_samples[] = {
+    { .attr = { { .tensor = &const_scalar } } }, { .attr = { { .tensor = &const_row } } },
+    { .attr = { { .tensor = &const_flat } } },   { .attr = { { .tensor = &const_ints } } },
+    { .attr = { { .tensor = &const_bools } } },
+};
+
 const OpDef op_const = {
     .name = "const",
     .flags = OP_LEAF | OP_CHEAP,
@@ -119,6 +131,7 @@ const OpDef op_const = {
     .doc = "a tensor known at compile time",
     .shape = const_shape,
     .eval = const_eval,
+    SAMPLES(const_samples),
 };
 
 /* ---- iota ---- */
@@ -137,6 +150,18 @@ static void iota_eval(const Node *n, const Tensor *const *in, Tensor *out, const
         out->data[i] = (double)(i / inner % out->type.dim[n->attr[1].i]);
 }
 
+static LExpr *iota_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    return lx_cast(lw->func, index[n->attr[1].i], LK_I32);
+}
+
+static const OpSample iota_samples[] = {
+    { .attr = { IV(7), { .i = 0 } } },
+    { .attr = { IV(3, 5), { .i = 0 } } },
+    { .attr = { IV(3, 5), { .i = 1 } } },
+    { .attr = { IV(2, 1, 17), { .i = 1 } } },
+};
+
 const OpDef op_iota = {
     .name = "iota",
     .flags = OP_LEAF | OP_CHEAP,
@@ -144,6 +169,8 @@ const OpDef op_iota = {
     .doc = "each element's index along an axis, i32",
     .shape = iota_shape,
     .eval = iota_eval,
+    .value = iota_value,
+    SAMPLES(iota_samples),
 };
 
 /* ---- rand ---- */
@@ -165,6 +192,42 @@ static void rand_eval(const Node *n, const Tensor *const *in, Tensor *out, const
         out->data[i] = (double)nnr_uniform(key, (uint32_t)i);
 }
 
+/* nnr_bits and nnr_uniform of runtime/nnr.h, in the loop IR: the same bits. */
+static LExpr *xor_shift(Lower *lw, LExpr *x, int by)
+{
+    LFunc *f = lw->func;
+    LExpr *v = lx_var(f, lb_let(f, lw->at, "bits", x));
+    return lx_bin(f, LX_XOR, v, lx_bin(f, LX_SHR, v, lx_int(f, LK_U32, by)));
+}
+
+static LExpr *times_u32(Lower *lw, LExpr *x, uint32_t by)
+{
+    return lx_bin(lw->func, LX_MUL, x, lx_int(lw->func, LK_U32, by));
+}
+
+static LExpr *rand_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LFunc *f = lw->func;
+    LExpr *key = lower_rand_key(lw, n);
+    LExpr *high = lx_cast(f, lx_bin(f, LX_SHR, key, lx_int(f, LK_U64, 32)), LK_U32);
+    LExpr *x = lx_cast(f, lower_offset(lw, n, index), LK_U32);
+    x = lx_bin(f, LX_XOR, x, lx_cast(f, key, LK_U32));
+    x = times_u32(lw, xor_shift(lw, x, 16), 0x7feb352du);
+    x = times_u32(lw, xor_shift(lw, x, 15), 0x846ca68bu);
+    x = lx_add(f, xor_shift(lw, x, 16), high);
+    x = times_u32(lw, xor_shift(lw, x, 16), 0x21f0aaadu);
+    x = times_u32(lw, xor_shift(lw, x, 15), 0x735a2d97u);
+    x = xor_shift(lw, x, 15);
+    x = lx_bin(f, LX_SHR, x, lx_int(f, LK_U32, 8)); /* 24 bits: exact through i32, which converts fast */
+    return lx_mul(f, lx_cast(f, lx_cast(f, x, LK_I32), LK_F32), lx_float(f, 0x1p-24));
+}
+
+static const OpSample rand_samples[] = {
+    { .attr = { IV_NONE, { .i = 1 } } },
+    { .attr = { IV(67), { .i = 0x1234567890abcdef } } },
+    { .attr = { IV(3, 1, 5), { .i = -1 } } },
+};
+
 const OpDef op_rand = {
     .name = "rand",
     .flags = OP_LEAF | OP_DRAW,
@@ -172,6 +235,8 @@ const OpDef op_rand = {
     .doc = "uniform in [0, 1): element i is nnr_uniform(nnr_key(seed, step, salt), i)",
     .shape = rand_shape,
     .eval = rand_eval,
+    .value = rand_value,
+    SAMPLES(rand_samples),
 };
 
 /* ---- step, epoch ---- */
@@ -198,12 +263,32 @@ static void epoch_eval(const Node *n, const Tensor *const *in, Tensor *out, cons
     out->data[0] = ctx->ctx.epoch;
 }
 
+static LExpr *step_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    (void)n;
+    (void)index;
+    lfunc_use_ctx(lw->func);
+    return lx_cast(lw->func, lx_var(lw->func, lw->func->step), LK_I32);
+}
+
+static LExpr *epoch_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    (void)n;
+    (void)index;
+    lfunc_use_ctx(lw->func);
+    return lx_var(lw->func, lw->func->epoch);
+}
+
+static const OpSample counter_samples[] = { { .note = "no operands, no attributes" } };
+
 const OpDef op_step = {
     .name = "step",
     .flags = OP_LEAF | OP_DRAW | OP_CHEAP,
     .doc = "completed steps of this entry point, i32",
     .shape = counter_shape,
     .eval = step_eval,
+    .value = step_value,
+    SAMPLES(counter_samples),
 };
 
 const OpDef op_epoch = {
@@ -212,4 +297,6 @@ const OpDef op_epoch = {
     .doc = "number of the epoch, from 0, i32",
     .shape = counter_shape,
     .eval = epoch_eval,
+    .value = epoch_value,
+    SAMPLES(counter_samples),
 };

@@ -1,5 +1,6 @@
 /* Movement: reshape, transpose, broadcast, slice, pad, concat, reverse. Every result element is one
  * element of an operand (or pad's value): index arithmetic only. */
+#include "ops/lower.h"
 #include "ops/rules.h"
 
 /* Where a result element comes from: evaluation of every movement op with one operand is this walk. */
@@ -41,6 +42,56 @@ static void reshape_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = build_reshape(c->g, dy, x->rank, x->dim);
 }
 
+/* Dimensions [first, end) of a row-major position among them; no division but between two of them. */
+static void unravel(LFunc *f, const Type *t, int first, int end, LExpr *flat, LExpr **index)
+{
+    int lead = first;
+    while (lead < end - 1 && t->dim[lead] == 1)
+        index[lead++] = lx_i64(f, 0);
+    for (int j = end - 1; j > lead; j--) {
+        index[j] = lx_bin(f, LX_MOD, flat, lx_i64(f, t->dim[j]));
+        flat = lx_bin(f, LX_DIV, flat, lx_i64(f, t->dim[j]));
+    }
+    index[lead] = flat;
+}
+
+/* Shapes are cut where their leading products agree ([N,H,W,C] and [N,H*W,C]: three pieces), so that an
+ * index is divided only where dimensions really merge or split. */
+static LExpr *reshape_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LFunc *f = lw->func;
+    const Type *from = &n->in[0]->type, *to = &n->type;
+    LExpr *operand[MAX_RANK];
+    for (int i = 0, k = 0; i < from->rank;) {
+        int first = i;
+        int64_t have = from->dim[i++], want = 1;
+        LExpr *flat = lx_i64(f, 0);
+        do { /* at least one dimension of the result, unless there is none left */
+            if (k < to->rank) {
+                flat = lx_add(f, lx_mul(f, flat, lx_i64(f, to->dim[k])), index[k]);
+                want *= to->dim[k++];
+            }
+            while (have < want && i < from->rank)
+                have *= from->dim[i++];
+        } while (want < have);
+        unravel(f, from, first, i, flat, operand);
+    }
+    return lower_value(lw, n->in[0], operand);
+}
+
+static const OpSample reshape_samples[] = {
+    { { F32(3, 4) }, 1, { IV(12) }, -3, 3, false, NULL },
+    { { F32(2, 3, 4, 5) }, 1, { IV(2, 12, 5) }, -3, 3, false, "inner dimensions merge" },
+    { { F32(2, 60) }, 1, { IV(2, 3, 4, 5) }, -3, 3, false, "a dimension splits" },
+    { { F32(4, 3) }, 1, { IV(3, 4) }, -3, 3, false, "nothing lines up" },
+    { { F32(1, 1) }, 1, { IV_NONE }, -3, 3, false, "to a scalar" },
+    { { S_F32 }, 1, { IV(1, 1, 1) }, -3, 3, false, "from a scalar" },
+    { { F32(7) }, 1, { IV(1, 7, 1) }, -3, 3, false, NULL },
+    { { F32(1, 7, 1) }, 1, { IV(7) }, -3, 3, false, NULL },
+    { { I32(6) }, 1, { IV(2, 3) }, -9, 9, false, NULL },
+    { { BOOL(6) }, 1, { IV(3, 2) }, 0, 1, false, NULL },
+};
+
 const OpDef op_reshape = {
     .name = "reshape",
     .min_in = 1,
@@ -51,6 +102,8 @@ const OpDef op_reshape = {
     .shape = reshape_shape,
     .grad = reshape_grad,
     .eval = reshape_eval,
+    .value = reshape_value,
+    SAMPLES(reshape_samples),
 };
 
 /* ---- transpose ---- */
@@ -93,6 +146,25 @@ static void transpose_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = build_transpose(c->g, dy, inverse);
 }
 
+/* value: asks the operand at the index the walk of the evaluation would read. */
+static LExpr *transpose_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LExpr *operand[MAX_RANK];
+    for (int i = 0; i < n->type.rank; i++)
+        operand[n->attr[0].ints.v[i]] = index[i];
+    return lower_value(lw, n->in[0], operand);
+}
+
+static const OpSample transpose_samples[] = {
+    { { F32(3, 5) }, 1, { IV(1, 0) }, -3, 3, false, NULL },
+    { { F32(2, 3, 4) }, 1, { IV(2, 0, 1) }, -3, 3, false, NULL },
+    { { F32(2, 3, 4, 5) }, 1, { IV(0, 2, 1, 3) }, -3, 3, false, "heads" },
+    { { F32(1, 17, 1) }, 1, { IV(1, 2, 0) }, -3, 3, false, NULL },
+    { { F32(7) }, 1, { IV(0) }, -3, 3, false, "identity" },
+    { { I32(4, 3) }, 1, { IV(1, 0) }, -9, 9, false, NULL },
+    { { BOOL(4, 3) }, 1, { IV(1, 0) }, 0, 1, false, NULL },
+};
+
 const OpDef op_transpose = {
     .name = "transpose",
     .min_in = 1,
@@ -103,6 +175,8 @@ const OpDef op_transpose = {
     .shape = transpose_shape,
     .grad = transpose_grad,
     .eval = transpose_eval,
+    .value = transpose_value,
+    SAMPLES(transpose_samples),
 };
 
 /* ---- broadcast ---- */
@@ -145,6 +219,25 @@ static void broadcast_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = build_reduce(c->g, &op_sum, dy, repeated, count);
 }
 
+static LExpr *broadcast_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LExpr *operand[MAX_RANK];
+    for (int i = 0; i < n->in[0]->type.rank; i++)
+        operand[i] = index[n->attr[1].ints.v[i]];
+    return lower_value(lw, n->in[0], operand);
+}
+
+static const OpSample broadcast_samples[] = {
+    { { F32(5) }, 1, { IV(3, 5), IV(1) }, -3, 3, false, "rows repeat" },
+    { { F32(3) }, 1, { IV(3, 5), IV(0) }, -3, 3, false, "columns repeat" },
+    { { F32(2, 4) }, 1, { IV(2, 3, 4, 5), IV(0, 2) }, -3, 3, false, NULL },
+    { { S_F32 }, 1, { IV(2, 3), IV_NONE }, -3, 3, false, "a scalar" },
+    { { S_F32 }, 1, { IV_NONE, IV_NONE }, -3, 3, false, "identity" },
+    { { F32(1, 7) }, 1, { IV(1, 1, 7), IV(0, 2) }, -3, 3, false, NULL },
+    { { I32(3) }, 1, { IV(3, 5), IV(0) }, -9, 9, false, NULL },
+    { { BOOL(5) }, 1, { IV(3, 5), IV(1) }, 0, 1, false, NULL },
+};
+
 const OpDef op_broadcast = {
     .name = "broadcast",
     .min_in = 1,
@@ -155,6 +248,8 @@ const OpDef op_broadcast = {
     .shape = broadcast_shape,
     .grad = broadcast_grad,
     .eval = broadcast_eval,
+    .value = broadcast_value,
+    SAMPLES(broadcast_samples),
 };
 
 /* ---- slice ---- */
@@ -203,6 +298,27 @@ static void slice_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = build_pad(c->g, dy, build_scalar(c->g, DT_F32, 0), lo, hi, inner);
 }
 
+static LExpr *slice_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LFunc *f = lw->func;
+    LExpr *operand[MAX_RANK];
+    for (int i = 0; i < n->type.rank; i++)
+        operand[i] = lx_add(f, lx_mul(f, index[i], lx_i64(f, n->attr[2].ints.v[i])),
+                            lx_i64(f, n->attr[0].ints.v[i]));
+    return lower_value(lw, n->in[0], operand);
+}
+
+static const OpSample slice_samples[] = {
+    { { F32(9) }, 1, { IV(2), IV(7), IV(1) }, -3, 3, false, NULL },
+    { { F32(9) }, 1, { IV(1), IV(9), IV(3) }, -3, 3, false, "the last step falls short" },
+    { { F32(9) }, 1, { IV(8), IV(9), IV(5) }, -3, 3, false, "one element" },
+    { { F32(4, 6) }, 1, { IV(0, 1), IV(4, 6), IV(2, 2) }, -3, 3, false, NULL },
+    { { F32(2, 5, 3) }, 1, { IV(0, 2, 0), IV(2, 4, 3), IV(1, 1, 1) }, -3, 3, false, NULL },
+    { { S_F32 }, 1, { IV_NONE, IV_NONE, IV_NONE }, -3, 3, false, "rank 0" },
+    { { I32(5) }, 1, { IV(0), IV(5), IV(2) }, -9, 9, false, NULL },
+    { { BOOL(5) }, 1, { IV(1), IV(4), IV(1) }, 0, 1, false, NULL },
+};
+
 const OpDef op_slice = {
     .name = "slice",
     .min_in = 1,
@@ -213,6 +329,8 @@ const OpDef op_slice = {
     .shape = slice_shape,
     .grad = slice_grad,
     .eval = slice_eval,
+    .value = slice_value,
+    SAMPLES(slice_samples),
 };
 
 /* ---- pad ---- */
@@ -282,6 +400,42 @@ static void pad_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[1] = build_reduce(g, &op_sum, outside, axes, n->type.rank);
 }
 
+/* Inside: the operand at the index clamped into it; an index between two elements fails the remainder's
+ * test. Both sides are evaluated, so the clamp is what keeps the read within the operand. */
+static LExpr *pad_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LFunc *f = lw->func;
+    LExpr *operand[MAX_RANK], *inside = lx_int(f, LK_BOOL, 1);
+    for (int i = 0; i < n->type.rank; i++) {
+        int64_t step = n->attr[2].ints.v[i] + 1, last = (n->in[0]->type.dim[i] - 1) * step;
+        LExpr *at = lx_bin(f, LX_SUB, index[i], lx_i64(f, n->attr[0].ints.v[i]));
+        inside = lx_bin(f, LX_AND, inside, lx_bin(f, LX_LE, lx_i64(f, 0), at));
+        inside = lx_bin(f, LX_AND, inside, lx_bin(f, LX_LE, at, lx_i64(f, last)));
+        at = lx_bin(f, LX_MIN, lx_bin(f, LX_MAX, at, lx_i64(f, 0)), lx_i64(f, last));
+        if (step > 1) {
+            LExpr *off = lx_bin(f, LX_MOD, at, lx_i64(f, step));
+            inside = lx_bin(f, LX_AND, inside, lx_bin(f, LX_EQ, off, lx_i64(f, 0)));
+            at = lx_bin(f, LX_DIV, at, lx_i64(f, step));
+        }
+        operand[i] = at;
+    }
+    LExpr *outside = lower_value(lw, n->in[1], operand);
+    return lx_select(f, inside, lower_value(lw, n->in[0], operand), outside);
+}
+
+static const OpSample pad_samples[] = {
+    { { F32(5), S_F32 }, 2, { IV(2), IV(3), IV(0) }, -3, 3, false, NULL },
+    { { F32(5), S_F32 }, 2, { IV(1), IV(0), IV(2) }, -3, 3, false, "gaps" },
+    { { F32(2, 4, 5, 3), S_F32 }, 2, { IV(0, 1, 1, 0), IV(0, 1, 1, 0), IV(0, 0, 0, 0) }, -3, 3, false,
+      "an image" },
+    { { F32(2, 3, 3, 2), S_F32 }, 2, { IV(0, 1, 2, 0), IV(0, 2, 1, 0), IV(0, 1, 1, 0) }, -3, 3, false,
+      "an image with gaps" },
+    { { F32(1), S_F32 }, 2, { IV(0), IV(0), IV(4) }, -3, 3, false, "gaps of a single element: none" },
+    { { S_F32, S_F32 }, 2, { IV_NONE, IV_NONE, IV_NONE }, -3, 3, false, "rank 0" },
+    { { I32(3, 2), S_I32 }, 2, { IV(1, 0), IV(0, 2), IV(0, 1) }, -9, 9, false, NULL },
+    { { BOOL(4), S_BOOL }, 2, { IV(1), IV(1), IV(0) }, 0, 1, false, NULL },
+};
+
 const OpDef op_pad = {
     .name = "pad",
     .min_in = 2,
@@ -292,6 +446,8 @@ const OpDef op_pad = {
     .shape = pad_shape,
     .grad = pad_grad,
     .eval = pad_eval,
+    .value = pad_value,
+    SAMPLES(pad_samples),
 };
 
 /* ---- concat ---- */
@@ -348,6 +504,35 @@ static void concat_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     }
 }
 
+/* The part in which the index lies; every part is asked at the index clamped into it. */
+static LExpr *concat_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LFunc *f = lw->func;
+    int64_t axis = n->attr[0].i, end = n->type.dim[axis];
+    LExpr *operand[MAX_RANK], *value = NULL;
+    for (int i = 0; i < n->type.rank; i++)
+        operand[i] = index[i];
+    for (int k = n->n_in - 1; k >= 0; k--) {
+        int64_t size = n->in[k]->type.dim[axis], start = end - size;
+        LExpr *at = lx_bin(f, LX_SUB, index[axis], lx_i64(f, start));
+        operand[axis] = lx_bin(f, LX_MIN, lx_bin(f, LX_MAX, at, lx_i64(f, 0)), lx_i64(f, size - 1));
+        LExpr *part = lower_value(lw, n->in[k], operand);
+        value = value ? lx_select(f, lx_bin(f, LX_LT, index[axis], lx_i64(f, end)), part, value) : part;
+        end = start;
+    }
+    return value;
+}
+
+static const OpSample concat_samples[] = {
+    { { F32(3), F32(4) }, 2, { { .i = 0 } }, -3, 3, false, NULL },
+    { { F32(2, 3), F32(2, 1), F32(2, 5) }, 3, { { .i = 1 } }, -3, 3, false, NULL },
+    { { F32(1, 4, 2), F32(2, 4, 2) }, 2, { { .i = 0 } }, -3, 3, false, NULL },
+    { { F32(2, 3, 17), F32(2, 2, 17), F32(2, 1, 17), F32(2, 1, 17) }, 4, { { .i = 1 } }, -3, 3, false, NULL },
+    { { F32(5) }, 1, { { .i = 0 } }, -3, 3, false, "a single part" },
+    { { I32(3), I32(4) }, 2, { { .i = 0 } }, -9, 9, false, NULL },
+    { { BOOL(3, 2), BOOL(3, 2) }, 2, { { .i = 1 } }, 0, 1, false, NULL },
+};
+
 const OpDef op_concat = {
     .name = "concat",
     .min_in = 1,
@@ -358,6 +543,8 @@ const OpDef op_concat = {
     .shape = concat_shape,
     .grad = concat_grad,
     .eval = concat_eval,
+    .value = concat_value,
+    SAMPLES(concat_samples),
 };
 
 /* ---- reverse ---- */
@@ -389,6 +576,28 @@ static void reverse_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = graph_must_add(c->g, &op_reverse, &dy, 1, n->attr);
 }
 
+static LExpr *reverse_value(Lower *lw, const Node *n, LExpr *const *index)
+{
+    LFunc *f = lw->func;
+    LExpr *operand[MAX_RANK];
+    for (int i = 0; i < n->type.rank; i++)
+        operand[i] = index[i];
+    for (int k = 0; k < n->attr[0].ints.n; k++) {
+        int64_t axis = n->attr[0].ints.v[k];
+        operand[axis] = lx_bin(f, LX_SUB, lx_i64(f, n->type.dim[axis] - 1), index[axis]);
+    }
+    return lower_value(lw, n->in[0], operand);
+}
+
+static const OpSample reverse_samples[] = {
+    { { F32(7) }, 1, { IV(0) }, -3, 3, false, NULL },
+    { { F32(3, 5) }, 1, { IV(0) }, -3, 3, false, NULL },
+    { { F32(3, 1, 17) }, 1, { IV(0, 2) }, -3, 3, false, NULL },
+    { { F32(3, 5) }, 1, { IV_NONE }, -3, 3, false, "no axis" },
+    { { I32(5) }, 1, { IV(0) }, -9, 9, false, NULL },
+    { { BOOL(2, 3) }, 1, { IV(1) }, 0, 1, false, NULL },
+};
+
 const OpDef op_reverse = {
     .name = "reverse",
     .min_in = 1,
@@ -399,4 +608,6 @@ const OpDef op_reverse = {
     .shape = reverse_shape,
     .grad = reverse_grad,
     .eval = reverse_eval,
+    .value = reverse_value,
+    SAMPLES(reverse_samples),
 };

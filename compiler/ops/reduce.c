@@ -1,4 +1,5 @@
 /* Reductions: sum, reduce_max over axes, argmax over one axis; reduced dimensions are dropped. */
+#include "ops/lower.h"
 #include "ops/rules.h"
 
 #include <math.h>
@@ -144,6 +145,57 @@ static void argmax_eval(const Node *n, const Tensor *const *in, Tensor *out, con
         }
 }
 
+/* ---- lowering ---- */
+
+static LExpr *sum_combine(Lower *lw, const Node *n, LExpr *acc, LExpr *value)
+{
+    (void)n;
+    return lx_add(lw->func, acc, value);
+}
+
+static LExpr *reduce_max_combine(Lower *lw, const Node *n, LExpr *acc, LExpr *value)
+{
+    (void)n;
+    return lx_bin(lw->func, LX_MAX, value, acc); /* a NaN in value does not stay */
+}
+
+/* Whether value, which stands later, takes acc's place with its position. */
+static LExpr *argmax_combine(Lower *lw, const Node *n, LExpr *acc, LExpr *value)
+{
+    (void)n;
+    return lx_bin(lw->func, LX_LT, acc, value);
+}
+
+/* ---- samples ---- */
+
+#define ON_AXES(distinct_)                                                                         \
+    { { F32(7) }, 1, { IV(0) }, -3, 3, distinct_, "everything" },                                  \
+        { { F32(3, 37) }, 1, { IV(1) }, -3, 3, distinct_, "rows" },                                \
+        { { F32(5, 19) }, 1, { IV(0) }, -3, 3, distinct_, "columns" },                             \
+        { { F32(2, 3, 4, 5) }, 1, { IV(0, 1, 2) }, -3, 3, distinct_, "all but channels" },         \
+        { { F32(2, 3, 4, 5) }, 1, { IV(1, 3) }, -3, 3, distinct_, "apart" },                       \
+        { { F32(2, 3, 4) }, 1, { IV(0, 1, 2) }, -3, 3, distinct_, NULL },                          \
+        { { F32(1, 6, 1) }, 1, { IV(0, 2) }, -3, 3, distinct_, "dimensions of 1" },                \
+        { { F32(4) }, 1, { IV_NONE }, -3, 3, distinct_, "no axis" }
+
+static const OpSample sum_samples[] = {
+    ON_AXES(false),
+    { { I32(3, 5) }, 1, { IV(1) }, -2147483647, 2147483647, false, "wraps" },
+};
+static const OpSample reduce_max_samples[] = {
+    ON_AXES(true),
+    { { I32(3, 5) }, 1, { IV(1) }, -9, 9, false, NULL },
+    { { I32(3, 5) }, 1, { IV(0) }, -2147483647, -2147483000, false, "all far below 0" },
+};
+static const OpSample argmax_samples[] = {
+    { { F32(7) }, 1, { { .i = 0 } }, -3, 3, true, NULL },
+    { { F32(3, 37) }, 1, { { .i = 1 } }, -3, 3, true, NULL },
+    { { F32(5, 19) }, 1, { { .i = 0 } }, -3, 3, true, NULL },
+    { { F32(2, 5, 3) }, 1, { { .i = 1 } }, -3, 3, true, NULL },
+    { { F32(4, 1) }, 1, { { .i = 1 } }, -3, 3, true, "one candidate" },
+    { { I32(6, 9) }, 1, { { .i = 1 } }, -2, 2, false, "ties: the first" },
+};
+
 /* ---- definitions ---- */
 
 static int64_t reduce_work(const Node *n) { return type_count(&n->in[0]->type); }
@@ -158,6 +210,8 @@ const OpDef op_sum = {
     .shape = reduce_shape,
     .grad = sum_grad,
     .eval = sum_eval,
+    .combine = sum_combine,
+    SAMPLES(sum_samples),
     .identity = 0,
     .work = reduce_work,
 };
@@ -172,6 +226,8 @@ const OpDef op_reduce_max = {
     .shape = reduce_shape,
     .grad = reduce_max_grad,
     .eval = reduce_max_eval,
+    .combine = reduce_max_combine,
+    SAMPLES(reduce_max_samples),
     .identity = -INFINITY,
     .work = reduce_work,
 };
@@ -185,6 +241,8 @@ const OpDef op_argmax = {
     .doc = "position of the first largest element along an axis, i32",
     .shape = argmax_shape,
     .eval = argmax_eval,
+    .combine = argmax_combine,
+    SAMPLES(argmax_samples),
     .identity = -INFINITY,
     .work = reduce_work,
 };

@@ -1,6 +1,6 @@
 /* Tables and order: gather, scatter_add, argsort, take_along. An index outside of its range is clamped
  * to it, in both directions of a gather alike. */
-#include "ops/rules.h"
+#include "ops/opaque.h"
 
 static bool rule_index(const Node *n, int operand, Why *why)
 {
@@ -52,6 +52,16 @@ static void gather_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = graph_must_add(c->g, &op_scatter_add, (Node *[]){ dy, n->in[1] }, 2, attr);
 }
 
+static const OpSample gather_samples[] = {
+    { { F32(5, 3), I32(4) }, 2, { { 0 } }, -1, 6, false, "some indices outside" },
+    { { F32(5, 17), I32(2, 3) }, 2, { { 0 } }, 0, 4, false, NULL },
+    { { F32(5), I32(7) }, 2, { { 0 } }, 0, 4, false, "a table of scalars" },
+    { { F32(5, 2, 3), S_I32 }, 2, { { 0 } }, 0, 4, false, "a scalar index" },
+    { { F32(1, 4), I32(3) }, 2, { { 0 } }, -2, 2, false, "one row" },
+    { { I32(5, 2), I32(3) }, 2, { { 0 } }, 0, 4, false, NULL },
+    { { BOOL(3, 2), I32(4) }, 2, { { 0 } }, 0, 1, false, NULL },
+};
+
 const OpDef op_gather = {
     .name = "gather",
     .min_in = 2,
@@ -61,6 +71,8 @@ const OpDef op_gather = {
     .shape = gather_shape,
     .grad = gather_grad,
     .eval = gather_eval,
+    .lower = gather_lower,
+    SAMPLES(gather_samples),
 };
 
 /* ---- scatter_add: values[I, rest], indices[I] -> [rows, rest] ---- */
@@ -109,6 +121,16 @@ static void scatter_add_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
 
 static int64_t scatter_add_work(const Node *n) { return type_count(&n->in[0]->type); }
 
+static const OpSample scatter_add_samples[] = {
+    { { F32(4, 3), I32(4) }, 2, { { .i = 5 } }, -1, 6, false, "some indices outside" },
+    { { F32(2, 3, 17), I32(2, 3) }, 2, { { .i = 4 } }, 0, 3, false, NULL },
+    { { F32(7), I32(7) }, 2, { { .i = 3 } }, 0, 2, false, "many to a row" },
+    { { F32(2, 3), S_I32 }, 2, { { .i = 3 } }, 0, 2, false, "a scalar index" },
+    { { F32(3, 4), I32(3) }, 2, { { .i = 1 } }, -2, 2, false, "one row" },
+    { { I32(3, 2), I32(3) }, 2, { { .i = 2 } }, 0, 1, false, NULL },
+    { { F32(64, 521), I32(64) }, 2, { { .i = 13 } }, 0, 12, false, "enough for threads" },
+};
+
 const OpDef op_scatter_add = {
     .name = "scatter_add",
     .min_in = 2,
@@ -119,6 +141,8 @@ const OpDef op_scatter_add = {
     .shape = scatter_add_shape,
     .grad = scatter_add_grad,
     .eval = scatter_add_eval,
+    .lower = scatter_add_lower,
+    SAMPLES(scatter_add_samples),
     .work = scatter_add_work,
 };
 
@@ -160,6 +184,15 @@ static int64_t argsort_work(const Node *n)
     return type_count(&n->type) * n->type.dim[n->attr[0].i];
 }
 
+static const OpSample argsort_samples[] = {
+    { { F32(7) }, 1, { { .i = 0 }, { .i = 0 } }, -3, 3, true, NULL },
+    { { F32(3, 9) }, 1, { { .i = 1 }, { .i = 1 } }, -3, 3, true, NULL },
+    { { F32(5, 3) }, 1, { { .i = 0 }, { .i = 0 } }, -3, 3, true, NULL },
+    { { F32(2, 1, 3) }, 1, { { .i = 1 }, { .i = 0 } }, -3, 3, true, "one element" },
+    { { I32(2, 17) }, 1, { { .i = 1 }, { .i = 0 } }, -2, 2, false, "ties keep their order" },
+    { { I32(2, 17) }, 1, { { .i = 1 }, { .i = 1 } }, -2, 2, false, "ties keep their order" },
+};
+
 const OpDef op_argsort = {
     .name = "argsort",
     .min_in = 1,
@@ -169,6 +202,8 @@ const OpDef op_argsort = {
     .doc = "positions that sort along an axis, equal elements in their order, i32",
     .shape = argsort_shape,
     .eval = argsort_eval,
+    .lower = argsort_lower,
+    SAMPLES(argsort_samples),
     .work = argsort_work,
 };
 
@@ -229,6 +264,15 @@ static void take_along_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = build_reshape(g, sum, x->rank, x->dim);
 }
 
+static const OpSample take_along_samples[] = {
+    { { F32(3, 5), I32(3, 2) }, 2, { { .i = 1 } }, -1, 6, false, "some indices outside" },
+    { { F32(3, 5), I32(4, 5) }, 2, { { .i = 0 } }, 0, 2, false, NULL },
+    { { F32(7), I32(3) }, 2, { { .i = 0 } }, 0, 6, false, NULL },
+    { { F32(2, 3, 17), I32(2, 5, 17) }, 2, { { .i = 1 } }, 0, 2, false, NULL },
+    { { F32(2, 1, 3), I32(2, 1, 3) }, 2, { { .i = 1 } }, 0, 0, false, "one element" },
+    { { I32(2, 5), I32(2, 3) }, 2, { { .i = 1 } }, 0, 4, false, NULL },
+};
+
 const OpDef op_take_along = {
     .name = "take_along",
     .min_in = 2,
@@ -239,4 +283,6 @@ const OpDef op_take_along = {
     .shape = take_along_shape,
     .grad = take_along_grad,
     .eval = take_along_eval,
+    .lower = take_along_lower,
+    SAMPLES(take_along_samples),
 };

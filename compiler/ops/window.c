@@ -3,7 +3,7 @@
  * A window is a box over all axes (extents `window`, distances `stride`), at valid positions only:
  * result dimension = (d - window) / stride + 1. Where a maximum occurs more than once in a window, the
  * first in row-major order counts. */
-#include "ops/rules.h"
+#include "ops/opaque.h"
 
 #include <math.h>
 
@@ -126,6 +126,39 @@ static int64_t window_work(const Node *n)
     return type_count(&windows) * box;
 }
 
+/* ---- samples: [N,H,W,C] pools, rows, odd sizes, overlap, gaps, a window of everything ---- */
+
+#define ON_WINDOWS(distinct_)                                                                      \
+    SAMPLE(distinct_, F32(2, 4, 6, 3), F32(2, 2, 3, 3), IV(1, 2, 2, 1), IV(1, 2, 2, 1), "tiles"),  \
+        SAMPLE(distinct_, F32(1, 4, 4, 17), F32(1, 2, 2, 17), IV(1, 2, 2, 1), IV(1, 2, 2, 1),      \
+               "tiles, odd channels"),                                                             \
+        SAMPLE(distinct_, F32(2, 5, 7, 2), F32(2, 2, 3, 2), IV(1, 3, 3, 1), IV(1, 2, 2, 1),        \
+               "overlap"),                                                                         \
+        SAMPLE(distinct_, F32(1, 5, 5, 1), F32(1, 3, 3, 1), IV(1, 3, 3, 1), IV(1, 1, 1, 1),        \
+               "stride 1, one channel"),                                                           \
+        SAMPLE(distinct_, F32(9), F32(3), IV(2), IV(3), "gaps"),                                   \
+        SAMPLE(distinct_, F32(2, 11), F32(2, 5), IV(1, 3), IV(1, 2), "rows"),                      \
+        SAMPLE(distinct_, F32(2, 5, 5, 3), F32(2, 1, 1, 3), IV(1, 5, 5, 1), IV(1, 5, 5, 1),        \
+               "everything, as loops"),                                                            \
+        SAMPLE(distinct_, F32(1, 6, 6, 2), F32(1, 2, 2, 2), IV(1, 5, 5, 1), IV(1, 1, 1, 1),        \
+               "large and overlapping"),                                                           \
+        SAMPLE(distinct_, F32(3, 2), F32(3, 2), IV(1, 1), IV(1, 1), "windows of one"),             \
+        SAMPLE(distinct_, F32(5, 3), F32(3, 3), IV(1, 1), IV(2, 1), "a stride alone"),             \
+        SAMPLE(distinct_, S_F32, S_F32, IV_NONE, IV_NONE, "rank 0")
+
+#define SAMPLE(distinct_, x_, y_, window_, stride_, note_)                                         \
+    { { x_ }, 1, { window_, stride_ }, -3, 3, distinct_, note_ }
+static const OpSample window_max_samples[] = { ON_WINDOWS(true) };
+#undef SAMPLE
+#define SAMPLE(distinct_, x_, y_, window_, stride_, note_)                                         \
+    { { x_, y_ }, 2, { window_, stride_ }, -3, 3, distinct_, note_ }
+static const OpSample window_max_grad_samples[] = { ON_WINDOWS(true) };
+#undef SAMPLE
+#define SAMPLE(distinct_, x_, y_, window_, stride_, note_)                                         \
+    { { x_, x_ }, 2, { window_, stride_ }, -3, 3, distinct_, note_ }
+static const OpSample window_max_pick_samples[] = { ON_WINDOWS(true) };
+#undef SAMPLE
+
 const OpDef op_window_max = {
     .name = "window_max",
     .min_in = 1,
@@ -136,6 +169,8 @@ const OpDef op_window_max = {
     .shape = window_max_shape,
     .grad = window_max_grad,
     .eval = window_max_eval,
+    .lower = window_max_lower,
+    SAMPLES(window_max_samples),
     .work = window_work,
 };
 
@@ -149,6 +184,8 @@ const OpDef op_window_max_grad = {
     .shape = window_max_grad_shape,
     .grad = window_max_grad_grad,
     .eval = window_max_grad_eval,
+    .lower = window_max_grad_lower,
+    SAMPLES(window_max_grad_samples),
     .work = window_work,
 };
 
@@ -162,5 +199,7 @@ const OpDef op_window_max_pick = {
     .shape = window_max_pick_shape,
     .grad = window_max_pick_grad,
     .eval = window_max_pick_eval,
+    .lower = window_max_pick_lower,
+    SAMPLES(window_max_pick_samples),
     .work = window_work,
 };

@@ -309,15 +309,16 @@ static bool solve_radix(Inverse *v, int d)
     return true;
 }
 
-/* True when a source has a dimension that is read at this index alone, so that zeros around it keep the
- * index in its range (with dy alone a row of ones can be had for that). */
-static bool enforceable(const Inverse *v, int k)
+/* How well an index can be kept in its range: where a source has a dimension that is read at this
+ * index alone, by zeros around that (with dy alone a row of ones can be had for it). An index of dy is
+ * preferred, unless another saves much: a convolution of dy is what the scheduler knows best. */
+static double enforceable(const Inverse *v, int k)
 {
     for (int s = 0; s < v->n_src; s++)
         for (int d = 0; d < v->src[s]->type.rank; d++)
             if (affine_single(&v->map[s][d], v->n_index) == k)
-                return true;
-    return v->n_src == 1;
+                return s == 0 ? 4e12 : 1e12;
+    return v->n_src == 1 ? 1e12 : 1;
 }
 
 /* The index of dimension d to solve for, or -1. */
@@ -329,7 +330,7 @@ static int choose_pivot(const Inverse *v, int d)
         int64_t c = llabs(v->target[d].coef[k]);
         if (c == 0 || v->owned[k])
             continue;
-        double score = (double)v->extent[k] * (double)c * (enforceable(v, k) ? 1e12 : 1);
+        double score = (double)v->extent[k] * (double)c * enforceable(v, k);
         if (score > best_score) {
             best = k;
             best_score = score;

@@ -6,6 +6,7 @@
 
 const Pass PASSES[] = {
     { "grad", pass_grad, "gradient markers become backward nodes (reverse mode)" },
+    { "simplify", pass_simplify, "algebra, constant folding, movement into contract maps" },
     { "cse", pass_cse, "equal nodes become one" },
     { "dce", pass_dce, "what no output or update needs is dropped" },
     { "fuse", pass_fuse, "kernels: what is computed together, what is stored" },

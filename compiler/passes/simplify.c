@@ -1,0 +1,86 @@
+/* simplify: algebra, constant folding, movement into contract maps; stop_grad goes.
+ *
+ * Rules (simplify_*.c) look at one node at a time and give an equivalent one. Rounds over the graph
+ * repeat until nothing changes, at most MAX_ROUNDS of them; each round starts from a graph without
+ * dead nodes, so that "has one reader" means what it says.
+ *
+ * What counts as equivalent, for finite f32 operands: the same value up to the rounding of a
+ * reassociated constant factor; the sign of a zero may change. Where operands may be infinite or NaN:
+ * nothing that would hide one is done (x*0, x-x, x/x, 0/x stay), with one exception: pow(x, 0.5)
+ * becomes sqrt(x), which differs at -inf. i32 wraps, so that its algebra is exact.
+ *
+ * Requires: topological order, no gradient markers. Establishes: no stop_grad; topological order. */
+#include "passes/simplify.h"
+
+enum { MAX_ROUNDS = 32 };
+
+bool simplify_splat(const Node *n, double *value)
+{
+    while (n->op == &op_broadcast || n->op == &op_reshape || n->op == &op_transpose)
+        n = n->in[0];
+    if (n->op != &op_const || type_count(&n->type) != 1)
+        return false;
+    *value = n->attr[0].tensor->data[0];
+    return true;
+}
+
+static Node *latest(Node *n)
+{
+    while (n->aux)
+        n = n->aux;
+    return n;
+}
+
+static Node *apply_rules(Simplify *s, Node *n)
+{
+    static const SimplifyRule rules[] = { simplify_fold,   simplify_algebra,  simplify_movement,
+                                          simplify_reduce, simplify_contract, NULL };
+    if (n->op == &op_stop_grad)
+        return n->in[0];
+    for (int i = 0; rules[i]; i++) {
+        Node *r = rules[i](s, n);
+        if (r && r != n)
+            return r;
+    }
+    return NULL;
+}
+
+static bool run_round(PassCtx *ctx, Graph *g)
+{
+    pass_dce(ctx, g);
+    for (int i = 0; i < g->nodes.len; i++)
+        g->nodes.data[i]->aux = NULL;
+    Simplify s = { g, ctx->arena, graph_use_counts(ctx->arena, g), g->nodes.len };
+    bool changed = false;
+    for (int i = 0; i < g->nodes.len; i++) { /* grows: what a rule made is looked at as well */
+        Node *n = g->nodes.data[i];
+        for (int k = 0; k < n->n_in; k++)
+            n->in[k] = latest(n->in[k]);
+        if (n->op->flags & OP_ROOT)
+            continue;
+        g->loc = n->loc;
+        g->path = n->path;
+        n->aux = apply_rules(&s, n);
+        changed = changed || n->aux;
+    }
+    for (int i = 0; i < g->nodes.len; i++) {
+        Node *n = g->nodes.data[i];
+        for (int k = 0; k < n->n_in; k++)
+            n->in[k] = latest(n->in[k]);
+    }
+    for (int i = 0; i < g->nodes.len; i++)
+        g->nodes.data[i]->aux = NULL;
+    graph_sort(g);
+    return changed;
+}
+
+bool pass_simplify(PassCtx *ctx, Graph *g)
+{
+    Loc loc = g->loc;
+    const char *path = g->path;
+    for (int round = 0; round < MAX_ROUNDS && run_round(ctx, g); round++)
+        ;
+    g->loc = loc;
+    g->path = path;
+    return true;
+}

@@ -1,0 +1,34 @@
+/* What the files of the simplify pass share. A rule looks at one node and returns an equivalent node
+ * (new, or already there), or NULL. */
+#ifndef NNC_PASSES_SIMPLIFY_H
+#define NNC_PASSES_SIMPLIFY_H
+#include "ops/build.h"
+#include "passes/passes.h"
+
+typedef struct {
+    Graph *g;
+    Arena *arena;
+    const int *uses; /* by id, for the n_counted nodes there were at the start of the round */
+    int n_counted;
+} Simplify;
+
+typedef Node *(*SimplifyRule)(Simplify *s, Node *n);
+Node *simplify_algebra(Simplify *s, Node *n);   /* elementwise operations */
+Node *simplify_movement(Simplify *s, Node *n);  /* reshape, transpose, broadcast, slice, pad ... */
+Node *simplify_reduce(Simplify *s, Node *n);    /* sum, reduce_max */
+Node *simplify_contract(Simplify *s, Node *n);  /* movement into index maps, and what is left of one */
+Node *simplify_fold(Simplify *s, Node *n);      /* constant operands */
+
+/* True when all elements are one number known at compile time (a constant, or a broadcast of one). */
+bool simplify_splat(const Node *n, double *value);
+static inline bool simplify_is(const Node *n, double value)
+{
+    double v;
+    return simplify_splat(n, &v) && v == value;
+}
+/* True when n is known to have one reader. Nodes made in this round have an unknown number. */
+static inline bool simplify_single_use(const Simplify *s, const Node *n)
+{
+    return n->id < s->n_counted && s->uses[n->id] == 1;
+}
+#endif

@@ -62,15 +62,15 @@ static bool *find_relevant(PassCtx *ctx, const Graph *g, const Node *loss)
     return relevant;
 }
 
-static bool fail_no_rule(PassCtx *ctx, const Node *n, const char *what)
+static bool fail_no_rule(PassCtx *ctx, const Node *n)
 {
     char place[256] = "";
     if (n->loc.file)
         snprintf(place, sizeof place, " (%s:%d:%d)", n->loc.file, n->loc.line, n->loc.col);
     snprintf(ctx->why.text, sizeof ctx->why.text,
-             "%.200s; the loss depends on one%.200s%s%.60s; keep it out of what is differentiated, or wrap it "
+             "%s has no derivative yet; the loss depends on one%.200s%s%.60s; keep it out of what is differentiated, or wrap it "
              "in stop_grad",
-             what, place, n->path ? " in " : "", n->path ? n->path : "");
+             n->op->name, place, n->path ? " in " : "", n->path ? n->path : "");
     return false;
 }
 
@@ -83,17 +83,13 @@ static bool step_back(PassCtx *ctx, Graph *g, Node *n, const bool *relevant, Nod
         any |= need[k] = n->in[k]->type.dtype == DT_F32 && relevant[n->in[k]->id];
     if (!any || (n->op->flags & OP_NO_GRAD))
         return true;
+    if (!n->op->grad)
+        return fail_no_rule(ctx, n);
     Node **dx = ARENA_ARRAY(ctx->arena, Node *, n->n_in);
-    Why why = { "" };
-    GradCtx rule = { .g = g, .need = need, .why = &why };
+    GradCtx rule = { .g = g, .need = need };
     g->loc = n->loc;
     g->path = n->path;
-    if (n->op->grad)
-        n->op->grad(&rule, n, adjoint[n->id], dx);
-    else
-        snprintf(why.text, sizeof why.text, "%s has no derivative yet", n->op->name);
-    if (why.text[0])
-        return fail_no_rule(ctx, n, why.text);
+    n->op->grad(&rule, n, adjoint[n->id], dx);
     for (int k = 0; k < n->n_in; k++) {
         if (!need[k] || !dx[k])
             continue;

@@ -53,6 +53,21 @@ static void collect(LAffine *s, LExpr *e, int64_t scale)
     add_term(s, e, scale);
 }
 
+/* k * m * (x / (c * m)) and k * ((x / c) % m) are together k * (x / c). */
+static bool join_nested(LAffine *s, int i, int j)
+{
+    LExpr *q = s->term[i].atom, *r = s->term[j].atom;
+    int64_t k = s->term[j].coef;
+    if (k == 0 || r->op != LX_MOD || r->b->op != LX_CONST || r->a->op != LX_DIV || r->a->b->op != LX_CONST ||
+        !lx_equal(r->a->a, q->a) || wrap_mul(r->a->b->ival, r->b->ival) != q->b->ival ||
+        wrap_mul(k, r->b->ival) != s->term[i].coef)
+        return false;
+    s->term[i].coef = 0;
+    s->term[j].coef = 0;
+    collect(s, r->a, k);
+    return true;
+}
+
 /* k * (x / c) and the matching (k / c) * (x % c) are together (k / c) * x. */
 static bool join_quotient(LAffine *s)
 {
@@ -62,6 +77,8 @@ static bool join_quotient(LAffine *s)
             continue;
         for (int j = 0; j < s->n; j++) {
             LExpr *r = s->term[j].atom;
+            if (join_nested(s, i, j))
+                return true;
             if (r->op != LX_MOD || !lx_equal(r->a, q->a) || !lx_equal(r->b, q->b) ||
                 s->term[j].coef == 0 || wrap_mul(s->term[j].coef, q->b->ival) != s->term[i].coef)
                 continue;

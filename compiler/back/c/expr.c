@@ -304,7 +304,7 @@ static void print_leaf(CPrinter *p, const LExpr *e, int at_least)
     text_add(&p->out, parens ? ")" : "");
 }
 
-/* mod of floats is fmodf; logic on scalar bools uses C's logical operators */
+/* Logic on scalar bools uses C's logical operators. */
 static void print_logic(CPrinter *p, const LExpr *e, int at_least)
 {
     bool truth = e->type.kind == LK_BOOL && e->type.lanes == 1;
@@ -321,8 +321,7 @@ static void print_logic(CPrinter *p, const LExpr *e, int at_least)
 static const CHelper HELPER_OF[] = {
     [LX_MIN] = CH_MIN,   [LX_MAX] = CH_MAX,   [LX_ABS] = CH_ABS,   [LX_SQRT] = CH_SQRT,
     [LX_FLOOR] = CH_FLOOR, [LX_ROUND] = CH_ROUND, [LX_HADD] = CH_HADD, [LX_HMIN] = CH_HMIN,
-    [LX_HMAX] = CH_HMAX, [LX_EXP] = CH_EXP,   [LX_LOG] = CH_LOG,   [LX_TANH] = CH_TANH,
-    [LX_ERF] = CH_ERF,   [LX_SIN] = CH_SIN,   [LX_POW] = CH_POW,
+    [LX_HMAX] = CH_HMAX,
 };
 
 static void print(CPrinter *p, const LExpr *e, int at_least)
@@ -335,12 +334,7 @@ static void print(CPrinter *p, const LExpr *e, int at_least)
     case LX_SUB: print_infix(p, e, "-", P_ADD, at_least, false); break;
     case LX_MUL: print_infix(p, e, "*", P_MUL, at_least, true); break;
     case LX_DIV: print_infix(p, e, "/", P_MUL, at_least, false); break;
-    case LX_MOD:
-        if (is_integer(e))
-            print_infix(p, e, "%", P_MUL, at_least, false);
-        else
-            print_call(p, CH_MOD, e->type, e->type, e->a, e->b, NULL);
-        break;
+    case LX_MOD: print_infix(p, e, "%", P_MUL, at_least, false); break;
     case LX_NEG: print_prefix(p, "-", e->a, at_least); break;
     case LX_FMA: print_fma(p, e, at_least); break;
     case LX_AND:
@@ -365,7 +359,13 @@ static void print(CPrinter *p, const LExpr *e, int at_least)
     case LX_HADD:
     case LX_HMIN:
     case LX_HMAX: print_call(p, HELPER_OF[e->op], e->a->type, e->a->type, e->a, NULL, NULL); break;
-    default: print_call(p, HELPER_OF[e->op], e->type, e->type, e->a, e->b, NULL); break;
+    case LX_MIN:
+    case LX_MAX:
+    case LX_ABS:
+    case LX_SQRT:
+    case LX_FLOOR:
+    case LX_ROUND: print_call(p, HELPER_OF[e->op], e->type, e->type, e->a, e->b, NULL); break;
+    default: break; /* exp, log ...: loop_expand_math has turned them into the above */
     }
 }
 

@@ -17,10 +17,8 @@ static const char *const HELPER_TAG[] = {
     [CH_TYPE] = "",         [CH_LOAD] = "_load",   [CH_STORE] = "_store", [CH_LOAD_N] = "_load_first",
     [CH_STORE_N] = "_store_first", [CH_SPLAT] = "_splat", [CH_RAMP] = "_ramp", [CH_MIN] = "_min",
     [CH_MAX] = "_max",      [CH_ABS] = "_abs",     [CH_SQRT] = "_sqrt",   [CH_FLOOR] = "_floor",
-    [CH_ROUND] = "_round",  [CH_MOD] = "_mod",     [CH_SELECT] = "_select", [CH_HADD] = "_sum",
-    [CH_HMIN] = "_least",   [CH_HMAX] = "_greatest", [CH_BITCAST] = "_bits", [CH_EXP] = "_exp",
-    [CH_LOG] = "_log",      [CH_TANH] = "_tanh",   [CH_ERF] = "_erf",     [CH_SIN] = "_sin",
-    [CH_POW] = "_pow",
+    [CH_ROUND] = "_round",  [CH_SELECT] = "_select", [CH_HADD] = "_sum",
+    [CH_HMIN] = "_least",   [CH_HMAX] = "_greatest", [CH_BITCAST] = "_bits",
 };
 
 static const char *type_name(CPrinter *p, LType t)
@@ -94,7 +92,7 @@ void c_need(CPrinter *p, CHelper helper, LType type, LType from)
                      helper == CH_SQRT || helper == CH_FLOOR || helper == CH_ROUND;
     p->uses_x86 |= intrinsic && type.lanes > 1 && type.kind == LK_F32;
     p->uses_math |= is_real(type) && (helper == CH_SQRT || helper == CH_FLOOR || helper == CH_ROUND ||
-                                      helper == CH_MOD || helper >= CH_EXP || helper == CH_ABS);
+                                      helper == CH_ABS);
     p->uses_string |= helper == CH_BITCAST || helper == CH_LOAD_N || helper == CH_STORE_N ||
                       (type.kind == LK_BOOL && (helper == CH_LOAD || helper == CH_STORE));
 }
@@ -228,42 +226,32 @@ static void print_ramp(const Entry *e)
     text_add(e->out, " };\n}\n");
 }
 
-/* A NaN in the first operand is kept: max(x, 0) of NaN is NaN. */
+/* a < b ? a : b and a > b ? a : b, as the machine has them: where one is a NaN the result is b. */
 static void print_extreme(const Entry *e)
 {
     bool max = e->helper == CH_MAX;
     const char *t = e->lanes == 1 ? e->scalar : e->t;
     print_head(e, t, arena_printf(e->p->arena, "%s a, %s b", t, t));
     if (e->lanes == 1) {
-        text_addf(e->out, "    return b %c a ? b : a;\n}\n", max ? '>' : '<');
+        text_addf(e->out, "    return a %c b ? a : b;\n}\n", max ? '>' : '<');
         return;
     }
-    bool x86 = print_x86(e, max ? "@_max_ps($b, $a)" : "@_min_ps($b, $a)");
+    bool x86 = print_x86(e, max ? "@_max_ps($a, $b)" : "@_min_ps($a, $b)");
     if (KIND_BYTES[e->type.kind] == 8)
-        text_addf(e->out, "    return %s_select(__builtin_convertvector(b %c a, i32x%d), b, a);\n", e->t,
+        text_addf(e->out, "    return %s_select(__builtin_convertvector(a %c b, i32x%d), a, b);\n", e->t,
                   max ? '>' : '<', e->lanes);
     else
-        text_addf(e->out, "    return %s_select(b %c a, b, a);\n", e->t, max ? '>' : '<');
+        text_addf(e->out, "    return %s_select(a %c b, a, b);\n", e->t, max ? '>' : '<');
     text_add(e->out, x86 ? "#endif\n}\n" : "}\n");
 }
 
 static void print_unary(const Entry *e)
 {
-    static const struct { CHelper helper; const char *f32, *f64, *x86; } FORMS[] = {
-        { CH_SQRT, "sqrtf", "sqrt", "@_sqrt_ps($a)" },
-        { CH_EXP, "expf", "exp", NULL },
-        { CH_LOG, "logf", "log", NULL },
-        { CH_TANH, "tanhf", "tanh", NULL },
-        { CH_ERF, "erff", "erf", NULL },
-        { CH_SIN, "sinf", "sin", NULL },
-    };
     const char *t = e->lanes == 1 ? e->scalar : e->t, *call = NULL, *intrinsic = NULL;
-    for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++)
-        if (FORMS[i].helper == e->helper) {
-            call = e->type.kind == LK_F32 ? FORMS[i].f32 : FORMS[i].f64;
-            intrinsic = FORMS[i].x86;
-        }
-    if (e->helper == CH_ABS) {
+    if (e->helper == CH_SQRT) {
+        call = e->type.kind == LK_F32 ? "sqrtf" : "sqrt";
+        intrinsic = "@_sqrt_ps($a)";
+    } else if (e->helper == CH_ABS) {
         call = e->type.kind == LK_F32 ? "fabsf" : e->type.kind == LK_F64 ? "fabs" : NULL;
     } else if (e->helper == CH_FLOOR) {
         call = e->type.kind == LK_F32 ? "floorf" : "floor";
@@ -294,19 +282,6 @@ static void print_unary(const Entry *e)
         text_addf(e->out, "    for (int i = 0; i < %d; i++)\n        a[i] = a[i] < 0 ? -a[i] : a[i];\n    return a;\n",
                   e->lanes);
     text_add(e->out, x86 ? "#endif\n}\n" : "}\n");
-}
-
-static void print_binary_call(const Entry *e)
-{
-    bool f32 = e->type.kind == LK_F32;
-    const char *t = e->lanes == 1 ? e->scalar : e->t;
-    const char *call = e->helper == CH_MOD ? (f32 ? "fmodf" : "fmod") : (f32 ? "powf" : "pow");
-    print_head(e, t, arena_printf(e->p->arena, "%s a, %s b", t, t));
-    if (e->lanes == 1)
-        text_addf(e->out, "    return %s(a, b);\n}\n", call);
-    else
-        text_addf(e->out, "    for (int i = 0; i < %d; i++)\n        a[i] = %s(a[i], b[i]);\n    return a;\n}\n",
-                  e->lanes, call);
 }
 
 static void print_select_helper(const Entry *e)
@@ -369,8 +344,6 @@ static void print_use(CPrinter *p, Text *out, const CUse *u)
     case CH_RAMP: print_ramp(&e); break;
     case CH_MIN:
     case CH_MAX: print_extreme(&e); break;
-    case CH_MOD:
-    case CH_POW: print_binary_call(&e); break;
     case CH_SELECT: print_select_helper(&e); break;
     case CH_HADD:
     case CH_HMIN:

@@ -69,6 +69,31 @@ static void print_definition(CPrinter *p, const LStmt *s)
     text_add(&p->out, ";\n");
 }
 
+static void print_local(CPrinter *p, const LBuf *b)
+{
+    indent(p);
+    text_addf(&p->out, "%s_Alignas(%d) %s%s %s[%" PRId64 "]", b->data ? "static " : "", NNR_ALIGN,
+              b->data ? "const " : "", c_memory_type(b->kind), p->buf_name[b->id], b->count);
+    for (int64_t i = 0; b->data && i < b->count; i++) {
+        text_add(&p->out, i == 0 ? " = {\n" : i % 8 == 0 ? ",\n" : ", ");
+        if (i % 8 == 0) {
+            p->depth++;
+            indent(p);
+            p->depth--;
+        }
+        if (b->kind == LK_F32)
+            c_float(&p->out, b->data[i], &p->uses_math);
+        else
+            text_addf(&p->out, "%" PRId64, (int64_t)b->data[i]);
+    }
+    if (b->data) {
+        text_add(&p->out, "\n");
+        indent(p);
+        text_add(&p->out, "}");
+    }
+    text_add(&p->out, ";\n");
+}
+
 static void print_stmt(CPrinter *p, const LStmt *s)
 {
     switch (s->kind) {
@@ -98,9 +123,7 @@ static void print_stmt(CPrinter *p, const LStmt *s)
     case LS_LOCAL:
         if (!p->buf_uses[s->buf->id])
             break;
-        indent(p);
-        text_addf(&p->out, "_Alignas(%d) %s %s[%" PRId64 "];\n", NNR_ALIGN, c_memory_type(s->buf->kind),
-                  p->buf_name[s->buf->id], s->buf->count);
+        print_local(p, s->buf);
         break;
     case LS_NOTE:
         if (p->options.no_comments)

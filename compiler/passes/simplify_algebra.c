@@ -138,9 +138,9 @@ static Node *rule_not(Simplify *s, Node *n)
         return bin(s, &op_ne, a->in[0], a->in[1]);
     if (a->op == &op_ne)
         return bin(s, &op_eq, a->in[0], a->in[1]);
-    if (is_i32(a->in[0]) && a->op == &op_lt) /* f32 has NaN: not (a < b) is not b <= a */
+    if (a->op == &op_lt && is_i32(a->in[0])) /* f32 has NaN: not (a < b) is not b <= a */
         return bin(s, &op_le, a->in[1], a->in[0]);
-    if (is_i32(a->in[0]) && a->op == &op_le)
+    if (a->op == &op_le && is_i32(a->in[0]))
         return bin(s, &op_lt, a->in[1], a->in[0]);
     return NULL;
 }

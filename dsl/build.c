@@ -9,7 +9,7 @@ static int block_depth(const Block *b) { return b ? b->depth : 0; }
 static void report_depth(Parser *p, Span at)
 {
     if (!p->too_deep)
-        diag_error(p->diags, at, "blocks nested more than %d deep", DSL_MAX_DEPTH);
+        parser_error(p, at, "blocks nested more than %d deep", DSL_MAX_DEPTH);
     p->too_deep = true;
 }
 
@@ -82,7 +82,7 @@ Target target_of(Parser *p, const Left *left)
     if (e->kind == E_NAME && !e->parenthesised)
         t.name = (NameRef){ e->text, e->span };
     else if (e->kind != E_BAD)
-        diag_error(p->diags, e->span, "only a name, or a name with indices, can stand left of '='");
+        parser_error(p, e->span, "only a name, or a name with indices, can stand left of '='");
     if (!t.name.name)
         t.name = (NameRef){ intern_cstr(p->names, "_"), e->span };
     return t;
@@ -106,8 +106,8 @@ Stmt *stmt_named(Parser *p, StmtKind kind, int name_token, TypeExpr *type, Expr 
     s->type = type;
     s->value = value;
     if (!value && kind != S_STEP) {
-        diag_error(p->diags, span, "'%s' has no value", s->name.name);
-        diag_note(p->diags, SPAN_NONE, "give it one: %s = ...", s->name.name);
+        parser_error(p, span, "'%s' has no value", s->name.name);
+        parser_note(p, SPAN_NONE, "give it one: %s = ...", s->name.name);
         s->value = expr_new(p, E_BAD, span);
     }
     return s;
@@ -121,8 +121,8 @@ Stmt *stmt_expr(Parser *p, const LeftVec *lefts, Span span)
         VEC_PUSH(p->arena, &items, lefts->data[i].expr);
         if (!lefts->data[i].type)
             continue;
-        diag_error(p->diags, lefts->data[i].type->span, "a type without a value");
-        diag_note(p->diags, SPAN_NONE, "write 'name: type = value'");
+        parser_error(p, lefts->data[i].type->span, "a type without a value");
+        parser_note(p, SPAN_NONE, "write 'name: type = value'");
     }
     s->value = expr_value(p, &items, span);
     return s;
@@ -230,8 +230,8 @@ Decl *decl_from_stmt(Parser *p, Stmt *s)
         return d;
     }
     if (s->kind != S_BAD && !(s->kind == S_EXPR && s->value->kind == E_BAD)) {
-        diag_error(p->diags, s->span, "this statement cannot stand at the top level of a file");
-        diag_note(p->diags, SPAN_NONE, "%s", place_of(s->kind));
+        parser_error(p, s->span, "this statement cannot stand at the top level of a file");
+        parser_note(p, SPAN_NONE, "%s", place_of(s->kind));
     }
     return NULL;
 }

@@ -32,8 +32,8 @@ static Expr *done(Parser *p, Expr *e)
     if (e->depth <= DSL_MAX_DEPTH)
         return e;
     if (!p->too_deep) {
-        diag_error(p->diags, e->span, "expression more than %d operations deep", DSL_MAX_DEPTH);
-        diag_note(p->diags, SPAN_NONE, "give its parts names");
+        parser_error(p, e->span, "expression more than %d operations deep", DSL_MAX_DEPTH);
+        parser_note(p, SPAN_NONE, "give its parts names");
     }
     p->too_deep = true;
     return expr_new(p, E_BAD, e->span);
@@ -84,8 +84,8 @@ Expr *expr_pipe(Parser *p, Expr *a, Expr *b, Span span, uint32_t bar)
 {
     bool callable = b->kind == E_NAME || b->kind == E_CALL || b->kind == E_MEMBER || b->kind == E_BAD;
     if (!callable || b->parenthesised) {
-        diag_error(p->diags, b->span, "what stands right of '|>' must be a function or a call");
-        diag_note(p->diags, SPAN_NONE, "'x |> f(a)' is f(x, a); to compute with the result, write (x |> f(a)) + b");
+        parser_error(p, b->span, "what stands right of '|>' must be a function or a call");
+        parser_note(p, SPAN_NONE, "'x |> f(a)' is f(x, a); to compute with the result, write (x |> f(a)) + b");
         return expr_new(p, E_BAD, span);
     }
     Expr *e = expr_new(p, E_PIPE, span);
@@ -152,7 +152,7 @@ Expr *expr_reduce(Parser *p, const Token *word, const NameVec *names, Expr *a, S
 Expr *expr_if(Parser *p, Expr *cond, Block *then, Block *other, Expr *chain, Span span)
 {
     if (!other && !chain) {
-        diag_error(p->diags, span, "an 'if' that gives a value needs an 'else'");
+        parser_error(p, span, "an 'if' that gives a value needs an 'else'");
         return expr_new(p, E_BAD, span);
     }
     Expr *e = expr_new(p, E_IF, span);

@@ -29,10 +29,10 @@ void bytes_check(Parser *p)
             reported = true;
             Span at = parser_span(p, (uint32_t)i, (uint32_t)i + 1);
             if (s[i] == 0)
-                diag_error(p->diags, at, "a NUL byte: this is not a text file");
+                parser_error(p, at, "a NUL byte: this is not a text file");
             else
-                diag_error(p->diags, at, "byte 0x%02x is not UTF-8", s[i]);
-            diag_note(p->diags, SPAN_NONE, "save the file as UTF-8 text");
+                parser_error(p, at, "byte 0x%02x is not UTF-8", s[i]);
+            parser_note(p, SPAN_NONE, "save the file as UTF-8 text");
         }
         i += len ? len : 1;
     }

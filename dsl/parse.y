@@ -137,6 +137,8 @@ formals: '(' ')'                 { $$ = LIST_NEW(p, FormalVec); }
 formal_list: formal                 { $$ = LIST_NEW(p, FormalVec); PUSH($$, $1); }
            | formal_list ',' formal { $$ = $1; PUSH($$, $3); }
 formal: NAME opt_alias opt_type opt_init {
+          if ($2 >= 0 && TOKEN($2)->newline_before)
+              parser_error(p, parser_span(p, @1.end, @1.end), "expected ',' or ')' before end of line");
           Formal f = { .name = name_of(p, TOKEN($1)), .alias = $2 < 0 ? NULL : TOKEN($2)->text,
                        .type = $3, .init = $4, .span = @$ };
           $$ = formal_done(p, f); }
@@ -313,6 +315,6 @@ static void dsl_yyerror(Span *at, Parser *p, const char *message)
 {
     (void)message;
     if (!p->too_deep)
-        diag_error(p->diags, *at, "expression nested too deeply");
+        parser_error(p, *at, "expression nested too deeply");
     p->too_deep = true;
 }

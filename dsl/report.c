@@ -162,11 +162,11 @@ void report_syntax(Parser *p, const char *const *expected, int n_expected)
     if (silent)
         note = NULL;
     else if (what)
-        diag_error(p->diags, at, "expected %s before %s", what, found);
+        parser_error(p, at, "expected %s before %s", what, found);
     else
-        diag_error(p->diags, at, "unexpected %s", found);
+        parser_error(p, at, "unexpected %s", found);
     if (note)
-        diag_note(p->diags, SPAN_NONE, "%s", note);
+        parser_note(p, SPAN_NONE, "%s", note);
     if (t->kind == NEWLINE || t->kind == 0)
         return;
     int end = i + 1;

@@ -22,12 +22,23 @@ typedef struct {
 } RawComment;
 typedef Vec(RawComment) CommentVec;
 
+/* An error, or a note that belongs to the error before it, until all are told in the text's order. */
+typedef struct {
+    bool note;
+    Span at;
+    const char *text;
+    int order;
+    uint32_t begin; /* of the error it belongs to */
+} Finding;
+typedef Vec(Finding) FindingVec;
+
 /* State of one parse, handed to lexer, shell and parser. */
 typedef struct Parser {
     Arena *arena;
     Intern *names;
     const Source *source;
     Diags *diags;
+    FindingVec findings;
     TokenVec raw;    /* what the lexer saw */
     TokenVec tokens; /* what the parser sees: brackets balanced, keywords told from names */
     CommentVec comments;
@@ -48,5 +59,9 @@ void bytes_check(Parser *p);
 /* report.c: the parser's error message for an unexpected token. */
 void report_syntax(Parser *p, const char *const *expected, int n_expected);
 
+/* Lexer, shell and parser run one after the other; their errors are kept and told in the order of the
+ * text at the end. */
+void parser_error(Parser *p, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void parser_note(Parser *p, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Span parser_span(const Parser *p, uint32_t begin, uint32_t end);
 #endif

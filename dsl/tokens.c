@@ -105,9 +105,9 @@ static void close_lost(Shell *s, const char *before, bool quiet)
     Level lost = *top(s);
     uint32_t at = previous(s) ? previous(s)->end : 0;
     if (!quiet) {
-        diag_error(s->p->diags, parser_span(s->p, at, at), "expected '%s' before %s",
+        parser_error(s->p, parser_span(s->p, at, at), "expected '%s' before %s",
                    closer_text(lost.kind), before);
-        diag_note(s->p->diags, parser_span(s->p, lost.begin, lost.begin + 1), "this '%s' is open",
+        parser_note(s->p, parser_span(s->p, lost.begin, lost.begin + 1), "this '%s' is open",
                   opener_text(lost.kind));
     }
     if (lost.kind == '{')
@@ -312,7 +312,7 @@ static bool push_level(Shell *s, const Token *t)
     Level level = { .kind = t->kind, .begin = t->begin, .train = top(s)->train };
     if (s->stack.len > DSL_MAX_DEPTH) {
         if (!s->p->too_deep)
-            diag_error(s->p->diags, parser_span(s->p, t->begin, t->end),
+            parser_error(s->p, parser_span(s->p, t->begin, t->end),
                        "brackets nested more than %d deep", DSL_MAX_DEPTH);
         s->p->too_deep = true;
         return false;
@@ -351,7 +351,7 @@ static void pop_level(Shell *s, const Token *t)
 {
     int opener = t->kind == ')' ? '(' : t->kind == ']' ? '[' : '{';
     if (!is_open(s, opener)) {
-        diag_error(s->p->diags, parser_span(s->p, t->begin, t->end), "nothing is open that this '%s' could close",
+        parser_error(s->p, parser_span(s->p, t->begin, t->end), "nothing is open that this '%s' could close",
                    closer_text(opener));
         s->tainted = true;
         return;

@@ -721,15 +721,15 @@ CASE("resume_in_block",
     "    return z\n"
     "}\n"
     "net m(x) = x \? y\n",
-    "case.nn:6:14: error: unknown character\n"
-    "    6 | net m(x) = x \? y\n"
-    "      |              ^\n"
     "case.nn:2:19: error: expected an expression before '}'\n"
     "    2 |     y = if x { 1 + } else { 2 }\n"
     "      |                   ^\n"
     "case.nn:3:12: error: expected an expression before end of line\n"
     "    3 |     z = y +\n"
-    "      |            ^\n"),
+    "      |            ^\n"
+    "case.nn:6:14: error: unknown character\n"
+    "    6 | net m(x) = x \? y\n"
+    "      |              ^\n"),
 };
 /* clang-format on */
 

@@ -107,13 +107,18 @@ static void eval_ramp(const LExpr *e, Value *out)
 
 static void eval_lanes(Eval *ev, const LExpr *e, Value *out)
 {
-    Value a, b = { 0 }, c = { 0 };
+    Value a, b, c;
+    int lanes = e->type.lanes;
+    if (!e->b)
+        memset(&b, 0, sizeof *b.lane * (size_t)lanes);
+    if (!e->c)
+        memset(&c, 0, sizeof *c.lane * (size_t)lanes);
     eval_expr(ev, e->a, &a);
     if (e->b)
         eval_expr(ev, e->b, &b);
     if (e->c)
         eval_expr(ev, e->c, &c);
-    for (int i = 0; i < e->type.lanes && !ev->fault; i++) {
+    for (int i = 0; i < lanes && !ev->fault; i++) {
         if (e->op == LX_SELECT)
             out->lane[i] = a.lane[i].i ? b.lane[i] : c.lane[i];
         else

@@ -20,7 +20,8 @@ typedef struct {
     int64_t out_stride[TILE_MAX_INDEX]; /* elements of the result's row-major buffer; 0 for k >= n_out */
     int n_operand;                      /* 1 or 2 */
     /* Where operand o's element lies: base + sum of stride[k] * index k (the affine maps multiplied by
-     * the row-major strides). Guides the choice of schedule; what is computed is what `load` says. */
+     * the row-major strides). A stride of 0 promises that `load` does not depend on that index; otherwise
+     * strides only guide the choice of schedule, and what is computed is what `load` says. */
     struct {
         int64_t base, stride[TILE_MAX_INDEX];
     } operand[2];
@@ -36,7 +37,28 @@ typedef struct {
     void (*store)(void *user, LBlock *at, LExpr *const *index, LExpr *value);
 } LContract;
 
-/* Emits the kernel. Works for every description (any strides, no reduction, one operand, extents of 1
+/* A schedule, as data. */
+typedef enum {
+    TILE_OUTER, /* lanes along an output index: broadcast times vector */
+    TILE_DOT    /* lanes along a summed index: vector times vector, lanes added at the end */
+} TileKind;
+typedef struct {
+    TileKind kind;
+    int vec;           /* the index that lanes run along; -1: none (scalar code) */
+    int lanes, cols;   /* lanes of a vector; vectors side by side along vec (DOT: partial sums) */
+    int row[2];        /* output indices unrolled in the register tile, or -1 */
+    int rows[2];       /* how many of each */
+    bool pack[2];      /* operand copied into panels [..][vec / (lanes * cols)][K][lanes * cols] first */
+    int split;         /* a summed index cut into `chunks` parts with sums of their own, or -1 */
+    int64_t chunks;
+    bool parallel;
+    double cost;       /* estimated cycles of one core */
+} LTile;
+/* The cost model's choice. */
+LTile loop_contract_pick(const LContract *c);
+/* Emits the kernel as t says. t must be of the form that pick returns. */
+void loop_contract_emit(LContract *c, const LTile *t);
+/* pick, then emit. Works for every description (any strides, no reduction, one operand, extents of 1
  * or 0). Scratch for packed panels and partial sums is reserved by lfunc_scratch (read
  * func->scratch_bytes afterwards). The order of every sum is fixed by the description and target:
  * never by the number of threads. */

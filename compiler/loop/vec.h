@@ -27,4 +27,8 @@ LExpr *lvec_expr(LVec *v, LExpr *e);
 bool lvec_block(LVec *v, const LBlock *src, LBlock *dst);
 /* No iteration of `lane` reads or writes what another one writes (as far as indices tell). */
 bool lvec_independent(LFunc *f, const LBlock *block, const LVar *lane, const char **why);
+/* loop_vectorize for a block. */
+void lblock_vectorize(LFunc *f, const LTarget *target, LBlock *b);
+/* Rough number of operations. */
+int64_t lblock_cost(const LBlock *b);
 #endif

@@ -41,6 +41,16 @@ static int64_t expr_cost(const LExpr *e)
     return own + expr_cost(e->a) + expr_cost(e->b) + expr_cost(e->c);
 }
 
+int64_t lblock_cost(const LBlock *b)
+{
+    int64_t cost = 0;
+    for (int i = 0; i < b->len; i++) {
+        const LStmt *s = b->data[i];
+        cost += expr_cost(s->value) + lblock_cost(&s->body) + lblock_cost(&s->other);
+    }
+    return cost;
+}
+
 typedef struct {
     bool loops, vectors, locals;
     int bytes; /* widest element */
@@ -261,20 +271,18 @@ static bool try_loop(LFunc *f, const LTarget *target, const LStmt *s, LBlock *ou
     return true;
 }
 
-static void vectorize_block(LFunc *f, const LTarget *target, LBlock *b);
-
 static void vectorize_for(LFunc *f, const LTarget *target, LStmt *s, LBlock *out)
 {
     Body body = { 0 };
     look(&body, &s->body);
     if (body.vectors) {
-        vectorize_block(f, target, &s->body);
+        lblock_vectorize(f, target, &s->body);
         lb_append(f, out, s);
         return;
     }
     LBlock parts = { 0 };
     if (!body.loops && loop_split(f, s, &parts)) {
-        vectorize_block(f, target, &parts);
+        lblock_vectorize(f, target, &parts);
         for (int i = 0; i < parts.len; i++)
             lb_append(f, out, parts.data[i]);
         return;
@@ -289,7 +297,7 @@ static void vectorize_for(LFunc *f, const LTarget *target, LStmt *s, LBlock *out
     inner.body = (LBlock){ 0 };
     LMap map = { 0 };
     lblock_clone(f, &map, &s->body, &inner.body);
-    vectorize_block(f, target, &inner.body);
+    lblock_vectorize(f, target, &inner.body);
     Body after = { 0 };
     look(&after, &inner.body);
     if (!after.vectors && try_loop(f, target, s, out))
@@ -298,7 +306,7 @@ static void vectorize_for(LFunc *f, const LTarget *target, LStmt *s, LBlock *out
     lb_append(f, out, s);
 }
 
-static void vectorize_block(LFunc *f, const LTarget *target, LBlock *b)
+void lblock_vectorize(LFunc *f, const LTarget *target, LBlock *b)
 {
     LBlock out = { 0 };
     for (int i = 0; i < b->len; i++) {
@@ -307,8 +315,8 @@ static void vectorize_block(LFunc *f, const LTarget *target, LBlock *b)
             vectorize_for(f, target, s, &out);
             continue;
         }
-        vectorize_block(f, target, &s->body);
-        vectorize_block(f, target, &s->other);
+        lblock_vectorize(f, target, &s->body);
+        lblock_vectorize(f, target, &s->other);
         lb_append(f, &out, s);
     }
     *b = out;
@@ -317,5 +325,5 @@ static void vectorize_block(LFunc *f, const LTarget *target, LBlock *b)
 void loop_vectorize(LFunc *f, const LTarget *target)
 {
     if (target->vector_bytes >= 16)
-        vectorize_block(f, target, &f->body);
+        lblock_vectorize(f, target, &f->body);
 }

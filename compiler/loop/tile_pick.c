@@ -1,0 +1,247 @@
+/* Which schedule a contraction gets. Every index that could carry the lanes is tried, with every
+ * register tile that fits the registers; the cheapest by a small model wins. The model counts cycles of
+ * a core that starts two fused multiply-adds and two loads a cycle with a latency of four: a step of a
+ * tile costs max(multiply-adds, loads, 8) / 2, edges are charged as the smaller tiles they are, packing
+ * by the element, results by the vector. */
+#include "loop/tile.h"
+
+#include <string.h>
+
+typedef struct {
+    const LContract *c;
+    int lanes;
+    int64_t steps; /* product of the summed extents */
+    LTile best;
+} Pick;
+
+static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
+static int64_t extent(const LContract *c, int k) { return k < 0 ? 1 : c->extent[k]; }
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Cycles of one step of a tile of n0 x n1 rows and cols columns. */
+static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
+{
+    double loads = 0, work = (double)(n0 * n1 * cols);
+    for (int o = 0; o < c->n_operand; o++) {
+        double own = 1;
+        bool on_vec = stride(c, o, t->vec) != 0;
+        if (stride(c, o, t->row[0]))
+            own *= (double)n0;
+        if (stride(c, o, t->row[1]))
+            own *= (double)n1;
+        if (on_vec)
+            own *= (double)cols;
+        bool apart = on_vec && t->lanes > 1 && !t->pack[o] && stride(c, o, t->vec) != 1;
+        loads += apart ? own * t->lanes * 1.5 : own; /* lanes collected one by one */
+    }
+    double most = work > loads ? work : loads;
+    return (most > 8 ? most : 8) / 2;
+}
+
+static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
+{
+    double outputs = (double)(n0 * n1);
+    if (t->kind == TILE_DOT)
+        return outputs * ((double)cols + 10);
+    bool apart = t->lanes > 1 && t->vec >= 0 && c->out_stride[t->vec] != 1;
+    return outputs * (double)cols * (apart ? t->lanes * 1.5 : 1.5);
+}
+
+/* Cycles of the whole grid for tiles of this size, edges included. */
+static double grid_cycles(const Pick *p, const LTile *t)
+{
+    const LContract *c = p->c;
+    bool dot = t->kind == TILE_DOT;
+    int64_t block[3] = { t->rows[0], t->rows[1], (int64_t)t->lanes * t->cols };
+    int index[3] = { t->row[0], t->row[1], dot ? -1 : t->vec };
+    int64_t others = 1, steps = p->steps;
+    for (int k = 0; k < c->n_out; k++)
+        if (k != index[0] && k != index[1] && k != index[2])
+            others *= c->extent[k];
+    if (dot) {
+        int64_t group = (int64_t)t->lanes * t->cols;
+        steps = steps / c->extent[t->vec] * ((c->extent[t->vec] + group - 1) / group);
+    }
+    double sum = 0;
+    for (int variant = 0; variant < 8; variant++) {
+        int64_t size[3], tiles = others;
+        for (int d = 0; d < 3; d++) {
+            int64_t n = extent(c, index[d]);
+            bool edge = (variant >> d) & 1;
+            if (index[d] < 0) {
+                tiles *= !edge;
+                size[d] = d == 2 && dot ? t->cols : 1;
+                continue;
+            }
+            size[d] = edge ? n % block[d] : block[d];
+            tiles *= edge ? n % block[d] != 0 : n / block[d];
+            if (d == 2)
+                size[d] = (size[d] + t->lanes - 1) / t->lanes;
+        }
+        if (tiles)
+            sum += (double)tiles * ((double)steps * step_cycles(c, t, size[0], size[1], size[2]) +
+                                    store_cycles(c, t, size[0], size[1], size[2]) + 12);
+    }
+    return sum;
+}
+
+/* Can operand o be packed for lanes along vec, and in how many elements? Not along unrolled rows. */
+static bool pack_size(const LContract *c, const LTile *t, int o, double *elements)
+{
+    *elements = (double)c->extent[t->vec];
+    for (int k = 0; k < c->n_index; k++) {
+        if (k == t->vec || !stride(c, o, k))
+            continue;
+        if (k == t->row[0] || k == t->row[1])
+            return false;
+        *elements *= (double)c->extent[k];
+    }
+    return *elements < 1e9;
+}
+
+/* Vectors of one operand that a step reads far apart: a panel keeps them together (pages, cache sets). */
+static double far_cycles(const Pick *p, const LTile *t, int o)
+{
+    const LContract *c = p->c;
+    int64_t nearest = INT64_MAX, rows = extent(c, t->row[0]) * extent(c, t->row[1]);
+    for (int k = c->n_out; k < c->n_index; k++)
+        if (stride(c, o, k) && c->extent[k] > 16)
+            nearest = min64(nearest, stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k));
+    bool far = nearest != INT64_MAX && nearest >= 512;
+    double reads = (double)p->steps * (double)((rows + 11) / 12);
+    return far ? reads * ((double)c->extent[t->vec] / t->lanes) * 0.75 : 0;
+}
+
+static void consider(Pick *p, LTile t)
+{
+    const LContract *c = p->c;
+    double elements, cost = 0;
+    if (t.kind == TILE_OUTER && t.lanes > 1)
+        for (int o = 0; o < c->n_operand; o++) {
+            int64_t s = stride(c, o, t.vec);
+            if (!s || !pack_size(c, &t, o, &elements))
+                continue;
+            double apart = c->costly[o] ? 2 : 0;
+            double pack = elements * (s == 1 ? 0.5 : 1.25) + 200;
+            LTile packed = t;
+            packed.pack[o] = true;
+            bool gain = s != 1 ? grid_cycles(p, &packed) + pack < grid_cycles(p, &t)
+                               : pack < far_cycles(p, &t, o) + apart * elements;
+            if (gain) {
+                t.pack[o] = true;
+                cost += pack;
+            } else if (s == 1) {
+                cost += far_cycles(p, &t, o);
+            }
+        }
+    t.cost = cost + grid_cycles(p, &t);
+    if (p->best.cost == 0 || t.cost < p->best.cost)
+        p->best = t;
+}
+
+/* Tiles over given rows: all sizes that fit the registers. */
+static void consider_rows(Pick *p, LTile t, int max_cols)
+{
+    const LContract *c = p->c;
+    int registers = c->target->vector_registers;
+    int64_t most0 = min64(extent(c, t.row[0]), 16), most1 = min64(extent(c, t.row[1]), 8);
+    for (int cols = 1; cols <= max_cols; cols++)
+        for (int64_t n1 = 1; n1 <= most1; n1++) {
+            if (t.row[1] >= 0 && c->extent[t.row[1]] % n1)
+                continue;
+            for (int64_t n0 = 1; n0 <= most0; n0++) {
+                if (n0 * n1 * cols + cols + 1 > registers)
+                    break;
+                t.cols = cols;
+                t.rows[0] = (int)n0;
+                t.rows[1] = (int)n1;
+                consider(p, t);
+            }
+        }
+}
+
+static void consider_axis(Pick *p, LTile t)
+{
+    const LContract *c = p->c;
+    bool dot = t.kind == TILE_DOT;
+    int64_t vectors = t.vec < 0 ? 1 : (c->extent[t.vec] + t.lanes - 1) / t.lanes;
+    int max_cols = t.vec < 0 ? 1 : (int)min64(vectors, dot ? 4 : 6);
+    for (int a = -1; a < c->n_out; a++) {
+        if (a >= 0 && (a == t.vec || c->extent[a] < 2))
+            continue;
+        for (int b = -1; b < c->n_out; b++) {
+            if (b >= 0 && (a < 0 || b == a || b == t.vec || c->extent[b] < 2))
+                continue;
+            t.row[0] = a;
+            t.row[1] = b;
+            consider_rows(p, t, max_cols);
+        }
+    }
+}
+
+static bool dot_fits(const LContract *c, int k, int lanes)
+{
+    bool any = false;
+    for (int o = 0; o < c->n_operand; o++) {
+        if (stride(c, o, k) != 0 && stride(c, o, k) != 1)
+            return false;
+        any = any || stride(c, o, k) == 1;
+    }
+    return any && c->extent[k] >= lanes;
+}
+
+/* Too few tiles for the cores of any machine, and long sums: cut the longest summed index. A function
+ * of the description only, so that sums keep their order on every number of threads. */
+static void choose_split(const Pick *p, LTile *t)
+{
+    const LContract *c = p->c;
+    int64_t tiles = 1, outputs = 1, longest = 1;
+    for (int k = 0; k < c->n_out; k++) {
+        int64_t block = k == t->row[0] ? t->rows[0] : k == t->row[1] ? t->rows[1]
+                        : k == t->vec ? (int64_t)t->lanes * t->cols : 1;
+        tiles *= (c->extent[k] + block - 1) / block;
+        outputs *= c->extent[k];
+    }
+    if (tiles >= 8 || p->steps < 2048 || t->cost < 2e5)
+        return;
+    int at = -1;
+    for (int k = c->n_out; k < c->n_index; k++)
+        if (k != t->vec && c->extent[k] > longest) {
+            longest = c->extent[k];
+            at = k;
+        }
+    int64_t chunks = min64(longest, (15 + tiles) / tiles);
+    if (at < 0 || chunks < 2 || outputs * chunks > p->steps * 64)
+        return;
+    int64_t size = (longest + chunks - 1) / chunks;
+    t->split = at;
+    t->chunks = (longest + size - 1) / size;
+}
+
+LTile loop_contract_pick(const LContract *c)
+{
+    Pick p = { .c = c, .steps = 1 };
+    int lanes = c->target->vector_bytes / 4;
+    p.lanes = lanes < 4 ? 1 : lanes > 16 ? 16 : lanes;
+    for (int k = c->n_out; k < c->n_index; k++)
+        p.steps *= c->extent[k];
+    LTile t = { .kind = TILE_OUTER, .vec = -1, .lanes = 1, .cols = 1, .row = { -1, -1 }, .rows = { 1, 1 },
+                .split = -1 };
+    consider_axis(&p, t);
+    for (int k = 0; k < c->n_index; k++) {
+        t.vec = k;
+        t.kind = k < c->n_out ? TILE_OUTER : TILE_DOT;
+        bool fits = k < c->n_out ? c->extent[k] > 1 : p.lanes > 1 && dot_fits(c, k, p.lanes);
+        /* Narrower vectors where the index is short. */
+        for (t.lanes = p.lanes; fits && t.lanes >= 1; t.lanes /= 2) {
+            bool valid = t.lanes == 1 || t.lanes >= 4;
+            bool useful = t.lanes == 1 ? p.lanes == 1 : k < c->n_out || t.lanes == p.lanes;
+            if (valid && useful && (t.lanes == p.lanes || c->extent[k] <= t.lanes))
+                consider_axis(&p, t);
+        }
+    }
+    p.best.parallel = p.best.cost > 6000; /* a fork and join costs about as much */
+    if (p.best.parallel)
+        choose_split(&p, &p.best);
+    return p.best;
+}

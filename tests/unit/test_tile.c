@@ -1,0 +1,403 @@
+/* The contract scheduler against a naive sum, by the interpreter: named products and convolutions with
+ * their gradients, then random index maps and random schedules, on every target. Values are small
+ * integers, so that every order of summing gives the same floats. */
+#include "loop/expr.h"
+#include "loop/tile.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { MEM = 1 << 15, OUT = 1 << 14 };
+
+typedef struct {
+    const char *name;
+    int n_out, n_index, n_operand;
+    int64_t extent[8];
+    int64_t out_stride[8]; /* all zero: row major */
+    struct {
+        int64_t base, stride[8];
+    } operand[2];
+    bool prologue, epilogue;
+} Case;
+
+typedef struct {
+    const Case *k;
+    LFunc *f;
+    LBuf *in[2], *bias, *out;
+} Ctx;
+
+static LExpr *affine(LFunc *f, int64_t base, const int64_t *stride, int n, LExpr *const *index)
+{
+    LExpr *sum = lx_i64(f, base);
+    for (int i = 0; i < n; i++)
+        sum = lx_add(f, sum, lx_mul(f, index[i], lx_i64(f, stride[i])));
+    return sum;
+}
+
+static LExpr *load(void *user, int o, LBlock *at, LExpr *const *index)
+{
+    Ctx *c = user;
+    const Case *k = c->k;
+    LFunc *f = c->f;
+    LExpr *x = lx_load(f, c->in[o], affine(f, k->operand[o].base, k->operand[o].stride, k->n_index, index), 1,
+                       NULL);
+    if (!k->prologue)
+        return x;
+    LVar *v = lb_let(f, at, "p", lx_fma(f, x, lx_float(f, 2), lx_float(f, 1))); /* 0 does not stay 0 */
+    return lx_bin(f, LX_MAX, lx_var(f, v), lx_float(f, -3));
+}
+
+static void store(void *user, LBlock *at, LExpr *const *index, LExpr *value)
+{
+    Ctx *c = user;
+    const Case *k = c->k;
+    LFunc *f = c->f;
+    LExpr *place = affine(f, 0, k->out_stride, k->n_out, index);
+    if (k->epilogue) {
+        value = lx_add(f, value, lx_load(f, c->bias, k->n_out ? index[k->n_out - 1] : lx_i64(f, 0), 1, NULL));
+        LVar *v = lb_let(f, at, "e", lx_bin(f, LX_MAX, value, lx_float(f, 0)));
+        LExpr *x = lx_var(f, v);
+        for (int i = 0; i < 8; i++) { /* long enough to be staged */
+            x = lx_add(f, lx_select(f, lx_bin(f, LX_LT, x, lx_float(f, 50 * i)), x, lx_float(f, 7)), x);
+            x = lx_var(f, lb_let(f, at, "e", x));
+        }
+        value = lx_add(f, x, lx_load(f, c->out, place, 1, NULL));
+    }
+    lb_store(f, at, c->out, place, value, NULL);
+}
+
+/* ---- the same, naively ---- */
+
+static float in_memory[2][MEM], bias_memory[MEM], want[OUT], got[OUT];
+
+static float operand_at(const Case *k, int o, const int64_t *index)
+{
+    int64_t at = k->operand[o].base;
+    for (int i = 0; i < k->n_index; i++)
+        at += k->operand[o].stride[i] * index[i];
+    assert_true(at >= 0 && at < MEM);
+    float x = in_memory[o][at];
+    if (k->prologue) {
+        x = 2 * x + 1;
+        x = x > -3 ? x : -3;
+    }
+    return x;
+}
+
+static void naive(const Case *k)
+{
+    int64_t index[8] = { 0 }, total = 1, sums = 1;
+    for (int i = 0; i < k->n_index; i++)
+        *(i < k->n_out ? &total : &sums) *= k->extent[i];
+    for (int64_t n = 0; n < total; n++) {
+        int64_t rest = n, place = 0;
+        for (int i = k->n_out - 1; i >= 0; i--) {
+            index[i] = rest % k->extent[i];
+            rest /= k->extent[i];
+            place += index[i] * k->out_stride[i];
+        }
+        float sum = 0;
+        for (int64_t s = 0; s < sums; s++) {
+            rest = s;
+            for (int i = k->n_index - 1; i >= k->n_out; i--) {
+                index[i] = rest % k->extent[i];
+                rest /= k->extent[i];
+            }
+            sum += operand_at(k, 0, index) * (k->n_operand == 2 ? operand_at(k, 1, index) : 1);
+        }
+        if (k->epilogue) {
+            sum += bias_memory[k->n_out ? index[k->n_out - 1] : 0];
+            sum = sum > 0 ? sum : 0;
+            for (int i = 0; i < 8; i++)
+                sum = (sum < (float)(50 * i) ? sum : 7) + sum;
+            sum += want[place];
+        }
+        want[place] = sum;
+    }
+}
+
+/* ---- running ---- */
+
+static LContract describe(Ctx *ctx, const Case *k, const LTarget *target)
+{
+    LFunc *f = ctx->f;
+    ctx->k = k;
+    ctx->in[0] = lfunc_param(f, "a", LK_F32, MEM, LB_IN);
+    ctx->in[1] = lfunc_param(f, "b", LK_F32, MEM, LB_IN);
+    ctx->bias = lfunc_param(f, "bias", LK_F32, MEM, LB_IN);
+    ctx->out = lfunc_param(f, "y", LK_F32, OUT, LB_INOUT);
+    LContract c = { .func = f, .at = &f->body, .target = target, .n_index = k->n_index, .n_out = k->n_out,
+                    .n_operand = k->n_operand, .user = ctx, .load = load, .store = store };
+    for (int i = 0; i < k->n_index; i++) {
+        c.extent[i] = k->extent[i];
+        c.out_stride[i] = i < k->n_out ? k->out_stride[i] : 0;
+        for (int o = 0; o < k->n_operand; o++)
+            c.operand[o].stride[i] = k->operand[o].stride[i];
+    }
+    for (int o = 0; o < k->n_operand; o++)
+        c.operand[o].base = k->operand[o].base;
+    return c;
+}
+
+static void row_major(Case *k)
+{
+    int64_t stride = 1;
+    for (int i = 0; i < k->n_out; i++)
+        if (k->out_stride[i])
+            return;
+    for (int i = k->n_out - 1; i >= 0; i--) {
+        k->out_stride[i] = stride;
+        stride *= k->extent[i];
+    }
+}
+
+static void check(Case *k, const LTarget *target, const LTile *tile)
+{
+    Arena *arena = arena_new();
+    Ctx ctx = { .f = lfunc_new(arena, "contract") };
+    row_major(k);
+    LContract c = describe(&ctx, k, target);
+    LTile t = tile ? *tile : loop_contract_pick(&c);
+    loop_contract_emit(&c, &t);
+    loop_hoist(ctx.f);
+    const char *why = loop_verify(ctx.f, arena);
+    float *scratch = arena_alloc(arena, (size_t)ctx.f->scratch_bytes + 4);
+    memset(scratch, 0xff, (size_t)ctx.f->scratch_bytes);
+    for (int i = 0; i < OUT; i++)
+        want[i] = got[i] = (float)(i % 5);
+    void *buffers[] = { in_memory[0], in_memory[1], bias_memory, got, scratch };
+    if (!why)
+        why = lfunc_eval(ctx.f, buffers, NULL, arena);
+    naive(k);
+    if (why || memcmp(want, got, sizeof want) != 0) {
+        Text text = { .arena = arena };
+        loop_print_func(ctx.f, &text);
+        int at = 0;
+        while (at < OUT - 1 && want[at] == got[at])
+            at++;
+        print_message("%.20000s\n", text.data);
+        fail_msg("%s on %s: %s (y[%d] is %g, should be %g); tile kind %d vec %d lanes %d cols %d rows %d:%d "
+                 "%d:%d pack %d%d split %d chunks %d",
+                 k->name, target->name, why ? why : "wrong result", at, (double)got[at], (double)want[at],
+                 (int)t.kind, t.vec, t.lanes, t.cols, t.row[0], t.rows[0], t.row[1], t.rows[1], t.pack[0],
+                 t.pack[1], t.split, (int)t.chunks);
+    }
+    arena_free(arena);
+}
+
+static const LTarget *const TARGETS[] = { &LTARGET_X86_V4, &LTARGET_X86_V3, &LTARGET_GENERIC,
+                                          &LTARGET_PORTABLE };
+
+static void check_all(Case k)
+{
+    for (int t = 0; t < 4; t++)
+        for (int variant = 0; variant < 4; variant++) {
+            Case v = k;
+            v.prologue = variant & 1;
+            v.epilogue = variant & 2;
+            check(&v, TARGETS[t], NULL);
+        }
+}
+
+static void fill(void)
+{
+    for (int i = 0; i < MEM; i++) {
+        in_memory[0][i] = (float)((i * 7 + i / 13) % 9 - 4);
+        in_memory[1][i] = (float)((i * 5 + i / 11) % 7 - 3);
+        bias_memory[i] = (float)(i % 11 - 5);
+    }
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    fill();
+    static const int64_t SIZE[][3] = { { 1, 10, 64 }, { 6, 37, 19 }, { 32, 48, 40 }, { 13, 16, 1 },
+                                       { 5, 3, 7 },  { 1, 1, 50 },  { 40, 1, 9 },   { 2, 129, 5 } };
+    for (int s = 0; s < 8; s++) {
+        int64_t M = SIZE[s][0], N = SIZE[s][1], K = SIZE[s][2];
+        check_all((Case){ "a b", 2, 3, 2, { M, N, K }, { 0 }, { { 0, { K, 0, 1 } }, { 0, { 0, 1, N } } }, 0, 0 });
+        check_all((Case){ "a b^T", 2, 3, 2, { M, N, K }, { 0 }, { { 0, { K, 0, 1 } }, { 0, { 0, K, 1 } } }, 0, 0 });
+        check_all((Case){ "a^T b", 2, 3, 2, { M, N, K }, { 0 }, { { 0, { 1, 0, M } }, { 0, { 0, 1, N } } }, 0, 0 });
+        check_all((Case){ "a^T b^T", 2, 3, 2, { M, N, K }, { 0 }, { { 0, { 1, 0, M } }, { 0, { 0, K, 1 } } }, 0, 0 });
+        check_all((Case){ "transposed result", 2, 3, 2, { M, N, K }, { 1, M }, { { 0, { K, 0, 1 } }, { 0, { 0, 1, N } } }, 0, 0 });
+    }
+    check_all((Case){ "batched", 3, 4, 2, { 3, 9, 20, 11 }, { 0 },
+                      { { 0, { 99, 11, 0, 1 } }, { 0, { 220, 0, 20, 1 * 20 } } }, 0, 0 });
+    check_all((Case){ "batched, second transposed", 3, 4, 2, { 2, 7, 18, 16 }, { 0 },
+                      { { 0, { 112, 16, 0, 1 } }, { 0, { 288, 0, 16, 1 } } }, 0, 0 });
+    check_all((Case){ "outer product", 2, 2, 2, { 9, 21 }, { 0 }, { { 0, { 1, 0 } }, { 0, { 0, 1 } } }, 0, 0 });
+    check_all((Case){ "inner product", 0, 1, 2, { 777 }, { 0 }, { { 0, { 1 } }, { 0, { 1 } } }, 0, 0 });
+    check_all((Case){ "nothing summed", 1, 2, 2, { 8, 0 }, { 0 }, { { 0, { 1, 1 } }, { 0, { 1, 1 } } }, 0, 0 });
+    check_all((Case){ "one", 0, 0, 2, { 0 }, { 0 }, { { 3, { 0 } }, { 4, { 0 } } }, 0, 0 });
+    check_all((Case){ "row sums", 1, 2, 1, { 7, 50 }, { 0 }, { { 0, { 50, 1 } } }, 0, 0 });
+    check_all((Case){ "column sums", 1, 2, 1, { 50, 33 }, { 0 }, { { 0, { 1, 50 } } }, 0, 0 });
+}
+
+static void test_convolutions(void **state)
+{
+    (void)state;
+    fill();
+    enum { H = 9, W = 8, CI = 5, CO = 18, KH = 3, KW = 2, OH = H - KH + 1, OW = W - KW + 1 };
+    /* n h w co | kh kw ci */
+    check_all((Case){ "conv, weights hwio", 4, 7, 2, { 2, OH, OW, CO, KH, KW, CI }, { 0 },
+                      { { 0, { H * W * CI, W * CI, CI, 0, W * CI, CI, 1 } },
+                        { 0, { 0, 0, 0, 1, KW * CI * CO, CI * CO, CO } } }, 0, 0 });
+    check_all((Case){ "conv, weights ohwi", 4, 7, 2, { 2, OH, OW, CO, KH, KW, CI }, { 0 },
+                      { { 0, { H * W * CI, W * CI, CI, 0, W * CI, CI, 1 } },
+                        { 0, { 0, 0, 0, KH * KW * CI, KW * CI, CI, 1 } } }, 0, 0 });
+    check_all((Case){ "conv, stride 2", 4, 7, 2, { 2, 4, 3, CO, KH, KW, CI }, { 0 },
+                      { { 0, { H * W * CI, 2 * W * CI, 2 * CI, 0, W * CI, CI, 1 } },
+                        { 0, { 0, 0, 0, 1, KW * CI * CO, CI * CO, CO } } }, 0, 0 });
+    check_all((Case){ "depthwise", 4, 6, 2, { 1, OH, OW, CO, KH, KW }, { 0 },
+                      { { 0, { H * W * CO, W * CO, CO, 1, W * CO, CO } }, { 0, { 0, 0, 0, 1, KW * CO, CO } } }, 0, 0 });
+    check_all((Case){ "channels first", 4, 7, 2, { 1, CO, OH, OW, CI, KH, KW }, { 0 },
+                      { { 0, { CI * H * W, 0, W, 1, H * W, W, 1 } },
+                        { 0, { 0, CI * KH * KW, 0, 0, KH * KW, KW, 1 } } }, 0, 0 });
+    /* Input gradient over a padded dy: taps run backwards. n h w ci | kh kw co */
+    check_all((Case){ "input gradient", 4, 7, 2, { 1, H, W, CI, KH, KW, CO }, { 0 },
+                      { { ((KH - 1) * (W + 1) + KW - 1) * CO, { 0, (W + 1) * CO, CO, 0, -(W + 1) * CO, -CO, 1 } },
+                        { 0, { 0, 0, 0, CO, KW * CI * CO, CI * CO, 1 } } }, 0, 0 });
+    /* Weight gradient: kh kw ci co | n h w */
+    check_all((Case){ "weight gradient", 4, 7, 2, { KH, KW, CI, CO, 2, OH, OW }, { 0 },
+                      { { 0, { W * CI, CI, 1, 0, H * W * CI, W * CI, CI } },
+                        { 0, { 0, 0, 0, 1, OH * OW * CO, OW * CO, CO } } }, 0, 0 });
+    check_all((Case){ "window sum", 3, 5, 1, { 4, 4, 20, 2, 2 }, { 0 },
+                      { { 0, { 2 * 8 * 20, 2 * 20, 1, 8 * 20, 20 } } }, 0, 0 });
+    check_all((Case){ "groups", 4, 5, 2, { 3, 6, 4, 8, 5 }, { 0 },
+                      { { 0, { 6 * 20, 20, 5, 0, 1 } }, { 0, { 0, 0, 40, 5, 1 } } }, 0, 0 });
+}
+
+/* ---- random maps and schedules ---- */
+
+static uint32_t rng_state;
+static int64_t pick(int64_t n)
+{
+    rng_state = rng_state * 1664525u + 1013904223u;
+    return (int64_t)(((uint64_t)(rng_state >> 8) * (uint64_t)n) >> 24);
+}
+
+static Case random_case(void)
+{
+    static const int64_t EXTENT[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 20, 33 };
+    Case k = { .name = "random" };
+    k.n_operand = pick(5) ? 2 : 1;
+    int64_t total;
+    do {
+        k.n_out = (int)pick(4);
+        k.n_index = k.n_out + (int)pick(4);
+        total = 1;
+        for (int i = 0; i < k.n_index; i++)
+            total *= k.extent[i] = EXTENT[pick(13)];
+    } while (total > 6000);
+    for (int o = 0; o < k.n_operand; o++) {
+        /* Each index is read by the operand, or not, with the layout's strides permuted; now and then
+         * two indices share a dimension (windows), or one runs backwards. */
+        int64_t stride = 1;
+        int at = (int)pick(k.n_index + 1);
+        for (int i = 0; i < k.n_index; i++) {
+            int d = (at + i) % k.n_index;
+            if (pick(3) == 0)
+                continue;
+            k.operand[o].stride[d] = stride * (pick(8) ? 1 : 2);
+            if (pick(4))
+                stride *= k.extent[d] + 1;
+            if (stride > 3000)
+                break;
+        }
+        int64_t reach = 0;
+        for (int i = 0; i < k.n_index; i++) {
+            if (pick(10) == 0)
+                k.operand[o].stride[i] = -k.operand[o].stride[i];
+            if (k.operand[o].stride[i] < 0)
+                k.operand[o].base -= k.operand[o].stride[i] * (k.extent[i] - 1);
+            else
+                reach += k.operand[o].stride[i] * (k.extent[i] - 1);
+        }
+        if (k.operand[o].base + reach >= MEM)
+            return random_case();
+    }
+    if (pick(3) == 0) { /* a permuted result */
+        int64_t stride = 1;
+        int at = (int)pick(4);
+        for (int i = 0; i < k.n_out; i++) {
+            int d = (at + i) % k.n_out;
+            k.out_stride[d] = stride;
+            stride *= k.extent[d];
+        }
+    }
+    k.prologue = pick(3) == 0;
+    k.epilogue = pick(3) == 0;
+    return k;
+}
+
+static LTile random_tile(const Case *k, const LTarget *target)
+{
+    int lanes = target->vector_bytes / 4;
+    LTile t = { .kind = TILE_OUTER, .vec = -1, .lanes = 1, .cols = 1, .row = { -1, -1 }, .rows = { 1, 1 },
+                .split = -1, .parallel = pick(2) };
+    int vec = k->n_index ? (int)pick(k->n_index) : -1;
+    bool dot = vec >= k->n_out;
+    if (vec >= 0 && !(dot && lanes < 4)) {
+        t.vec = vec;
+        t.kind = dot ? TILE_DOT : TILE_OUTER;
+        t.lanes = lanes < 4 ? 1 : lanes;
+        t.cols = 1 + (int)pick(3);
+    }
+    for (int r = 0; r < 2 && k->n_out; r++) {
+        int row = (int)pick(k->n_out);
+        if (row == t.vec || row == t.row[0])
+            continue;
+        t.row[r] = row;
+        t.rows[r] = 1 + (int)pick(k->extent[row] < 4 ? k->extent[row] : 4);
+    }
+    if (t.row[0] < 0 && t.row[1] >= 0) {
+        t.row[0] = t.row[1];
+        t.rows[0] = t.rows[1];
+        t.row[1] = -1;
+        t.rows[1] = 1;
+    }
+    for (int o = 0; o < k->n_operand && t.kind == TILE_OUTER && t.lanes > 1; o++) {
+        bool on_rows = false;
+        for (int r = 0; r < 2; r++)
+            on_rows = on_rows || (t.row[r] >= 0 && k->operand[o].stride[t.row[r]]);
+        t.pack[o] = k->operand[o].stride[t.vec] && !on_rows && pick(2);
+    }
+    int split = k->n_index ? (int)pick(k->n_index) : -1;
+    if (split >= k->n_out && split != t.vec && k->extent[split] > 1) {
+        int64_t size = 1 + pick(k->extent[split]);
+        t.split = split;
+        t.chunks = (k->extent[split] + size - 1) / size;
+        if (t.chunks < 2)
+            t.split = -1;
+    }
+    return t;
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    fill();
+    for (uint32_t seed = 1; seed <= 600; seed++) {
+        rng_state = seed * 2654435761u;
+        Case k = random_case();
+        const LTarget *target = TARGETS[pick(4)];
+        row_major(&k);
+        LTile t = random_tile(&k, target);
+        check(&k, target, seed % 3 ? &t : NULL);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_random),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

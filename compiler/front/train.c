@@ -1,0 +1,428 @@
+/* A train block: each step becomes a graph (loss, metrics, gradients, updates), the block an evaluation
+ * graph and a record for the driver. Steps are built for the batch and for the extra sizes. */
+#include "front/train.h"
+
+#include <string.h>
+
+typedef struct {
+    const char *name;   /* entry: "classify", "gan.critic" */
+    const char *label;  /* step's own name, or NULL */
+    const Block *block; /* of the step; NULL: the train block itself */
+    Stmt *minimize;
+} Step;
+typedef Vec(Step) StepVec;
+
+typedef struct {
+    const char *name;
+    Value value;
+    Span at;
+} Metric;
+typedef Vec(Metric) MetricVec;
+
+/* ---- options and steps ---- */
+
+static bool set_option(Train *t, Frame *fr, const Stmt *s)
+{
+    static const char *const known[] = { "batch", "epochs", "patience" };
+    int64_t *const where[] = { &t->batch, &t->epochs, &t->patience };
+    int64_t v;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(s->name.name, known[i]) != 0)
+            continue;
+        if (!eval_static_int(fr, s->value, &v, known[i]))
+            return false;
+        if (v < 1 || v > INT32_MAX) {
+            fail(fr, s->value->span, "%s is %lld: it must be 1 or more", known[i], (long long)v);
+            return false;
+        }
+        *where[i] = v;
+        return true;
+    }
+    const char *near = text_nearest(s->name.name, known, 3);
+    fail(fr, s->name.span, "a train block has no option %s", s->name.name);
+    if (near)
+        hint(fr, "did you mean %s?", near);
+    hint(fr, "its options are batch, epochs and patience");
+    return false;
+}
+
+static bool read_options(Train *t)
+{
+    const Block *b = t->sym->decl->body;
+    Frame fr = frame_top(t->f, t->sym->unit, NULL);
+    bool ok = true;
+    t->batch = 32;
+    t->epochs = 1;
+    for (int i = 0; i < b->n_stmts; i++)
+        if (b->stmts[i]->kind == S_OPTION)
+            ok = set_option(t, &fr, b->stmts[i]) && ok;
+    if (t->f->options->batch > 0)
+        t->batch = t->f->options->batch;
+    if (t->f->options->epochs > 0)
+        t->epochs = t->f->options->epochs;
+    return ok;
+}
+
+static bool step_minimize(Frame *fr, const Block *b, Step *step, Span at)
+{
+    for (int i = 0; i < b->n_stmts; i++) {
+        Stmt *s = b->stmts[i];
+        if (s->kind != S_MINIMIZE)
+            continue;
+        if (step->minimize) {
+            fail(fr, s->span, "a step has one `minimize`");
+            hint_at(fr, step->minimize->span, "the first one");
+            hint(fr, "put each into a step of its own: step NAME { minimize ... over NET with ... }");
+            return false;
+        }
+        step->minimize = s;
+    }
+    if (step->minimize)
+        return true;
+    fail(fr, at, "nothing says what %s minimizes", step->name);
+    hint(fr, "minimize LOSS with adam(lr = 1e-3)");
+    return false;
+}
+
+static bool collect_steps(Train *t, Frame *fr, StepVec *steps)
+{
+    const Decl *d = t->sym->decl;
+    for (int i = 0; i < d->body->n_stmts; i++) {
+        Stmt *s = d->body->stmts[i];
+        if (s->kind != S_STEP)
+            continue;
+        Step step = { .name = PRINTF(fr, "%s.%s", t->sym->name, s->name.name), .label = s->name.name,
+                      .block = s->block };
+        for (int k = 0; k < steps->len; k++)
+            if (steps->data[k].label == step.label) {
+                fail(fr, s->name.span, "two steps are called %s", s->name.name);
+                return false;
+            }
+        if (!step_minimize(fr, s->block, &step, s->name.span))
+            return false;
+        VEC_PUSH(t->f->arena, steps, step);
+    }
+    Step own = { .name = t->sym->name };
+    if (steps->len == 0) {
+        if (!step_minimize(fr, d->body, &own, d->name.span))
+            return false;
+        VEC_PUSH(t->f->arena, steps, own);
+        return true;
+    }
+    for (int i = 0; i < d->body->n_stmts; i++)
+        if (d->body->stmts[i]->kind == S_MINIMIZE) {
+            fail(fr, d->body->stmts[i]->span, "a train block with steps has no `minimize` of its own");
+            return false;
+        }
+    return true;
+}
+
+/* ---- values ---- */
+
+static void run_lets(Frame *fr, const Block *b)
+{
+    for (int i = 0; i < b->n_stmts; i++) {
+        Stmt *s = b->stmts[i];
+        if (s->kind == S_LET || s->kind == S_ASSERT || s->kind == S_IF || s->kind == S_FOR) {
+            Block one = { .stmts = &s, .n_stmts = 1, .span = s->span };
+            eval_block(fr, &one);
+        }
+    }
+}
+
+static Node *loss_node(Frame *fr, Stmt *s)
+{
+    Value v = eval(fr, s->value);
+    Node *n = is_bad(v) ? NULL : node_of(fr, v, DT_F32, s->value->span);
+    if (!n)
+        return NULL;
+    if (n->type.rank == 0 && n->type.dtype == DT_F32)
+        return n;
+    fail(fr, s->value->span, "the loss is %s, but it must be one number, f32",
+         type_text(fr->f->arena, &n->type));
+    if (n->type.rank > 0)
+        hint(fr, "mean(...) or sum(...) makes one number of it");
+    return NULL;
+}
+
+static bool metric_value(Frame *fr, Stmt *s, Metric *m)
+{
+    Value v = eval(fr, s->value);
+    Node *n = is_bad(v) ? NULL : node_of(fr, v, DT_F32, s->value->span);
+    if (!n)
+        return false;
+    if (n->type.rank > 0) {
+        fail(fr, s->value->span, "the metric %s is %s, but it must be one number", s->name.name,
+             type_text(fr->f->arena, &n->type));
+        hint(fr, "mean(...) or sum(...) makes one number of it");
+        return false;
+    }
+    place(fr, s->value->span);
+    *m = (Metric){ s->name.name, tensor_value(fr, build_cast(fr->gen->g, n, DT_F32)), s->value->span };
+    return true;
+}
+
+static bool eval_metrics(Frame *fr, const Block *b, MetricVec *metrics)
+{
+    bool ok = true;
+    for (int i = 0; i < b->n_stmts; i++) {
+        Metric m;
+        if (b->stmts[i]->kind != S_METRIC)
+            continue;
+        if (metric_value(fr, b->stmts[i], &m))
+            VEC_PUSH(fr->f->arena, metrics, m);
+        else
+            ok = false;
+    }
+    return ok;
+}
+
+static void add_outputs(Frame *fr, Node *loss, Span at, const MetricVec *metrics)
+{
+    place(fr, at);
+    build_output(fr->gen->g, "loss", loss);
+    for (int i = 0; i < metrics->len; i++) {
+        place(fr, metrics->data[i].at);
+        build_output(fr->gen->g, metrics->data[i].name, metrics->data[i].value.node);
+    }
+}
+
+/* ---- what a step trains ---- */
+
+/* Marks the nodes through which a gradient of loss flows. */
+static void mark_paths(Graph *g, Node *loss)
+{
+    for (int i = 0; i < g->nodes.len; i++)
+        g->nodes.data[i]->mark = 0;
+    loss->mark = 1;
+    for (int i = g->nodes.len - 1; i >= 0; i--) {
+        Node *n = g->nodes.data[i];
+        if (!n->mark || (n->op->flags & OP_NO_GRAD) || n->op == &op_stop_grad)
+            continue;
+        for (int k = 0; k < n->n_in; k++)
+            if (n->in[k]->type.dtype == DT_F32)
+                n->in[k]->mark = 1;
+    }
+}
+
+static Node *read_of(Gen *gen, const VarInfo *info)
+{
+    for (int i = 0; i < gen->uses.len; i++)
+        if (gen->uses.data[i].info == info)
+            return gen->uses.data[i].read;
+    return NULL;
+}
+
+static const char *over_path(Frame *fr, const Expr *e, const Expr **root)
+{
+    if (e->kind == E_MEMBER) {
+        const char *path = over_path(fr, e->a, root);
+        return path ? PRINTF(fr, "%s.%s", path, e->text) : NULL;
+    }
+    *root = e;
+    return e->kind == E_NAME ? e->text : NULL;
+}
+
+typedef Vec(const VarInfo *) InfoVec;
+
+static bool under(const char *name, const char *path)
+{
+    size_t n = strlen(path);
+    return strncmp(name, path, n) == 0 && (name[n] == '.' || name[n] == 0);
+}
+
+static bool add_over(Frame *fr, Expr *e, InfoVec *out)
+{
+    const Expr *root = NULL;
+    const char *path = over_path(fr, e, &root);
+    Value v = root ? eval(fr, (Expr *)root) : value_bad();
+    if (is_bad(v) && root)
+        return false;
+    if (!path || v.kind != V_SYMBOL || v.sym->decl->kind != D_NET) {
+        fail(fr, e->span, "`over` names nets, but this is %s", path ? value_what(fr->f, v) : "an expression");
+        hint(fr, "over G, or a part of it: over G.fc1");
+        return false;
+    }
+    int found = 0;
+    for (int i = 0; i < v.sym->vars.len; i++) {
+        const VarInfo *info = v.sym->vars.data[i];
+        if (info->var->kind != VAR_PARAM || (e != root && !under(info->var->name, path)))
+            continue;
+        VEC_PUSH(fr->f->arena, out, info);
+        found++;
+    }
+    if (found)
+        return true;
+    fail(fr, e->span, v.sym->elaborated ? "%s holds no parameters" : "the loss does not use the net %s", path);
+    if (e != root && v.sym->vars.len > 0)
+        hint(fr, "the net's variables are called %s and so on", v.sym->vars.data[0]->var->name);
+    return false;
+}
+
+static void warn_untrained(Frame *fr, const Stmt *s, const InfoVec *idle)
+{
+    Text names = { .arena = fr->f->arena };
+    for (int i = 0; i < idle->len && i < 4; i++)
+        text_addf(&names, "%s%s", i ? ", " : "", idle->data[i]->var->name);
+    if (idle->len > 4)
+        text_addf(&names, " and %d more", idle->len - 4);
+    diag_warning(fr->f->diags, s->value->span, "the loss does not depend on %s", names.data);
+    diag_note(fr->f->diags, SPAN_NONE, "no gradient reaches %s, so %s trained",
+              idle->len == 1 ? "it" : "them", idle->len == 1 ? "it is not" : "they are not");
+}
+
+/* The parameters of `over`, or all that the loss depends on. */
+static bool choose_trained(Frame *fr, Stmt *s, Node *loss, bool warn, Trained **out, int *n)
+{
+    Gen *gen = fr->gen;
+    InfoVec named = {0}, idle = {0};
+    for (int i = 0; i < s->n_over; i++)
+        if (!add_over(fr, s->over[i], &named))
+            return false;
+    for (int i = 0; i < gen->uses.len && s->n_over == 0; i++)
+        if (gen->uses.data[i].info->var->kind == VAR_PARAM)
+            VEC_PUSH(fr->f->arena, &named, gen->uses.data[i].info);
+    *out = ARENA_ARRAY(fr->f->arena, Trained, named.len + 1);
+    *n = 0;
+    mark_paths(gen->g, loss);
+    for (int i = 0; i < named.len; i++) {
+        Node *read = read_of(gen, named.data[i]);
+        if (read && read->mark)
+            (*out)[(*n)++] = (Trained){ .info = named.data[i] };
+        else
+            VEC_PUSH(fr->f->arena, &idle, named.data[i]);
+    }
+    if (*n == 0) {
+        fail(fr, s->value->span, "the loss depends on no parameter%s: there is nothing to train",
+             s->n_over ? " of what `over` names" : "");
+        return false;
+    }
+    if (idle.len > 0 && warn)
+        warn_untrained(fr, s, &idle);
+    return true;
+}
+
+/* ---- graphs ---- */
+
+static Frame train_frame(Train *t, TrainGen *tg, Gen *gen, Site *site)
+{
+    Frame fr = frame_top(t->f, t->sym->unit, gen);
+    *tg = (TrainGen){ .train = t, .eval = gen->g->kind == GRAPH_EVAL };
+    gen->train = tg;
+    gen->g->train = t->sym->name;
+    fr.sym = t->sym;
+    fr.site = site;
+    return fr;
+}
+
+static bool step_graph(Train *t, const Step *step, int64_t batch, bool first)
+{
+    Gen *gen = gen_new(t->f, step->name, GRAPH_STEP, batch, true);
+    TrainGen tg;
+    Site site = { .path = step->name, .salt_path = step->name };
+    Frame fr = train_frame(t, &tg, gen, &site);
+    const Block *b = t->sym->decl->body;
+    MetricVec metrics = {0};
+    Trained *vars = NULL;
+    int n = 0, errors = t->f->diags->n_errors;
+    data_bind(&fr, &tg, batch);
+    run_lets(&fr, b);
+    if (step->block)
+        run_lets(&fr, step->block);
+    Node *loss = loss_node(&fr, step->minimize);
+    bool ok = loss && choose_trained(&fr, step->minimize, loss, first, &vars, &n);
+    ok = eval_metrics(&fr, b, &metrics) && ok && t->f->diags->n_errors == errors;
+    if (ok && !step->minimize->with) {
+        fail(&fr, step->minimize->span, "`minimize` needs an optimizer: minimize ... with adam(lr = 1e-3)");
+        ok = false;
+    }
+    if (ok) {
+        Expr *with = step->minimize->with;
+        ok = optimizer_run(&fr, step->name, eval(&fr, with), loss, vars, n, with->span);
+    }
+    if (ok)
+        add_outputs(&fr, loss, step->minimize->value->span, &metrics);
+    gen_finish(gen);
+    return ok;
+}
+
+static bool eval_graph(Train *t, const StepVec *steps, const char *name, int64_t batch, MetricVec *metrics)
+{
+    Gen *gen = gen_new(t->f, name, GRAPH_EVAL, batch, false);
+    TrainGen tg;
+    Site site = { .path = name, .salt_path = name };
+    Frame fr = train_frame(t, &tg, gen, &site);
+    const Block *b = t->sym->decl->body;
+    int errors = t->f->diags->n_errors;
+    Node *total = NULL;
+    data_bind(&fr, &tg, batch);
+    run_lets(&fr, b);
+    for (int i = 0; i < steps->len; i++) {
+        Scope *outer = fr.scope;
+        fr.scope = scope_new(t->f, outer);
+        if (steps->data[i].block)
+            run_lets(&fr, steps->data[i].block);
+        Node *loss = loss_node(&fr, steps->data[i].minimize);
+        fr.scope = outer;
+        if (loss)
+            total = total ? build_binary(gen->g, &op_add, total, loss) : loss;
+    }
+    eval_metrics(&fr, b, metrics);
+    if (t->f->diags->n_errors == errors && total)
+        add_outputs(&fr, total, steps->data[0].minimize->value->span, metrics);
+    gen_finish(gen);
+    return t->f->diags->n_errors == errors;
+}
+
+/* ---- the record for the driver ---- */
+
+static void add_record(Train *t, const StepVec *steps, const char *eval_name, const MetricVec *metrics)
+{
+    Arena *a = t->f->arena;
+    nnr_data *data = ARENA_ARRAY(a, nnr_data, t->n_data);
+    const char **names = ARENA_ARRAY(a, const char *, metrics->len + 1);
+    const char **entries = ARENA_ARRAY(a, const char *, steps->len);
+    for (int i = 0; i < t->n_data; i++)
+        data[i] = t->data[i].info;
+    for (int i = 0; i < metrics->len; i++)
+        names[i] = metrics->data[i].name;
+    for (int i = 0; i < steps->len; i++)
+        entries[i] = steps->data[i].name;
+    nnr_train r = { .name = t->sym->name, .batch = t->batch, .epochs = t->epochs, .data = data,
+                    .n_data = t->n_data, .has_validation = t->validate != NULL, .split = t->split,
+                    .metrics = names, .n_metrics = metrics->len, .patience = t->patience,
+                    .steps = entries, .n_steps = steps->len, .eval = eval_name };
+    VEC_PUSH(a, &t->f->module->trains, r);
+}
+
+void train_elaborate(Front *f, Symbol *sym, int64_t *batch)
+{
+    Train t = { .f = f, .sym = sym };
+    Frame fr = frame_top(f, sym->unit, NULL);
+    StepVec steps = {0};
+    MetricVec metrics = {0};
+    bool ok = read_options(&t);
+    *batch = t.batch;
+    if (!data_collect(&t) || !collect_steps(&t, &fr, &steps) || !ok)
+        return;
+    if (t.patience && !t.validate) {
+        fail(&fr, sym->decl->name.span, "patience waits for a better validation loss, but there is no `validate`");
+        return;
+    }
+    const char *eval_name = front_printf(f, "%s.eval", sym->name);
+    for (int i = 0; i < steps.len; i++)
+        ok = step_graph(&t, &steps.data[i], t.batch, true) && ok;
+    ok = ok && eval_graph(&t, &steps, eval_name, t.batch, &metrics);
+    if (!ok)
+        return;
+    add_record(&t, &steps, eval_name, &metrics);
+    for (int k = 0; k < f->options->n_extra; k++) {
+        int64_t size = f->options->extra_batches[k];
+        MetricVec again = {0};
+        if (size < 1 || size == t.batch)
+            continue;
+        for (int i = 0; i < steps.len; i++)
+            step_graph(&t, &steps.data[i], size, false);
+        eval_graph(&t, &steps, eval_name, size, &again);
+    }
+}

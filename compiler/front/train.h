@@ -1,0 +1,45 @@
+/* What train.c, data.c and optimizer.c share: one train block in elaboration. */
+#ifndef NNC_FRONT_TRAIN_H
+#define NNC_FRONT_TRAIN_H
+#include "front/elab.h"
+
+typedef struct {
+    Stmt *decl;  /* S_DATA */
+    Expr *valid; /* its expression in `validate on`, or NULL */
+    nnr_data info;
+    bool seen, valid_seen; /* the sources are filled */
+} TrainData;
+
+typedef struct {
+    Front *f;
+    Symbol *sym;
+    int64_t batch, epochs, patience;
+    TrainData *data;
+    int n_data;
+    Stmt *validate;
+    double split;
+    bool failed;
+} Train;
+
+/* The data declaration whose expression is being evaluated. */
+typedef struct TrainGen {
+    Train *train;
+    bool eval; /* validation sources where there are any */
+    TrainData *current;
+    Type type;
+    Node *input; /* made by the reader */
+} TrainGen;
+
+/* data.c */
+bool data_collect(Train *t);
+/* Binds data and noise in fr->scope (and the batch variable). */
+void data_bind(Frame *fr, TrainGen *tg, int64_t batch);
+Value reader_call(BCall *c);
+
+/* optimizer.c */
+typedef struct {
+    const VarInfo *info;
+    Node *grad;
+} Trained;
+bool optimizer_run(Frame *fr, const char *step, Value with, Node *loss, Trained *vars, int n, Span at);
+#endif

@@ -88,8 +88,8 @@ static bool csv_source(BCall *c, nnr_source *s)
 
 static int parameter(const BCall *c, const char *name)
 {
-    for (int i = 0; i < 12 && arg_name((BCall *)c, i); i++)
-        if (strcmp(arg_name((BCall *)c, i), name) == 0)
+    for (int i = 0; i < 12 && arg_name(c, i); i++)
+        if (strcmp(arg_name(c, i), name) == 0)
             return i;
     return -1;
 }

@@ -26,6 +26,7 @@ typedef struct Unit Unit;
 typedef struct Value Value;
 typedef struct Builtin Builtin;
 typedef struct OptCall OptCall;
+typedef struct TrainGen TrainGen;
 typedef struct VarInfo VarInfo;
 
 /* ---- values ---- */
@@ -130,6 +131,7 @@ struct Front {
     bool *define_used;
     Gen *init;
     int64_t budget;
+    int faults; /* errors met, repetitions included */
     bool muted; /* the last error was a repetition: its notes are silent */
 };
 
@@ -161,7 +163,7 @@ struct Gen {
     Vec(VarUse) uses;
     Vec(NetMemo) memo;
     Vec(struct Capture { Node *outer, *inner; }) captured; /* scan bodies */
-    struct TrainGen *train; /* data and noise of a train block, or NULL */
+    TrainGen *train; /* data and noise of a train block, or NULL */
 };
 
 typedef struct Binding Binding;
@@ -184,7 +186,7 @@ typedef struct {
     Vec(struct Taken { const char *name; int count; }) taken;
 } Instance;
 
-/* Names an optimizer's body works on. */
+/* Names an optimizer's body works on; a statement in index notation; the body of a scan. */
 typedef struct OptState OptState;
 typedef struct IndexEnv IndexEnv;
 typedef struct ScanState ScanState;
@@ -239,8 +241,8 @@ Value symbol_value(Front *f, Symbol *sym); /* evaluates constants */
 Frame frame_top(Front *f, Unit *u, Gen *gen);
 
 /* ---- load.c ---- */
-Unit *unit_load(Front *f, const Source *source, bool library, Unit *from, Span at);
-bool library_load(Front *f);
+Unit *unit_load(Front *f, const Source *source, bool library);
+void library_load(Front *f);
 const char *define_find(Front *f, const char *name); /* its text; marks it used */
 Value define_value(Front *f, const char *text);
 
@@ -344,25 +346,29 @@ typedef struct {
     Span at;
     const Builtin *builtin;
     CallArg args[12]; /* by parameter; V_NONE when not given */
+    CallArg *rest;    /* of a function with any number of arguments */
+    int n_rest;
 } BCall;
 struct Builtin {
     const char *name;
     const char *params; /* "x, axis = none, keep = false" */
     Value (*run)(BCall *c);
     const OpDef *op; /* for families that share run */
-    OpKind kind;
+    int fill;
 };
 const Builtin *builtin_find(const char *name);
 const Builtin *builtin_at(int i); /* NULL at the end */
-int builtin_params(const Builtin *b, const char **names, bool *has_default); /* interned by caller */
+/* Names of parameters (at most 12) and whether they may be left out; 0 for any number. */
+int builtin_params(const Builtin *b, Arena *arena, const char **names, bool *has_default);
+const char *builtin_signature(Front *f, const Builtin *b);
 Value builtin_call(Frame *fr, const Builtin *b, CallArg *args, int n, Span at);
 /* arguments of builtins; false when reported */
 bool arg_int(BCall *c, int i, int64_t *out);
 bool arg_bool(BCall *c, int i, bool *out, bool otherwise);
 bool arg_axes(BCall *c, int i, int rank, int64_t *axes, int *n); /* int or list, negative from the end */
 Node *arg_tensor(BCall *c, int i); /* numbers become f32 or i32 scalars */
-bool arg_given(BCall *c, int i);
-const char *arg_name(BCall *c, int i);
+bool arg_given(const BCall *c, int i);
+const char *arg_name(const BCall *c, int i);
 
 /* ---- index.c: index notation ---- */
 void stmt_indexed(Frame *fr, Stmt *s);

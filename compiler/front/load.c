@@ -117,17 +117,15 @@ static void load_import(Front *f, Unit *u, Decl *d)
         return;
     }
     if (!target)
-        target = unit_load(f, source, false, u, d->span);
+        target = unit_load(f, source, false);
     if (d->as.name)
         VEC_PUSH(f->arena, &u->spaces, (struct Space){ d->as.name, target, d->as.span });
     else
         VEC_PUSH(f->arena, &u->imports, target);
 }
 
-Unit *unit_load(Front *f, const Source *source, bool library, Unit *from, Span at)
+Unit *unit_load(Front *f, const Source *source, bool library)
 {
-    (void)from;
-    (void)at;
     Unit *u = ARENA_NEW(f->arena, Unit);
     u->source = source;
     u->library = library;
@@ -145,14 +143,13 @@ Unit *unit_load(Front *f, const Source *source, bool library, Unit *from, Span a
     return u;
 }
 
-bool library_load(Front *f)
+void library_load(Front *f)
 {
     for (int i = 0; i < DSL_STD_COUNT; i++) {
         const char *path = front_printf(f, "<std>/%s", DSL_STD[i].name);
         Source *s = source_new(f->arena, path, DSL_STD[i].text, DSL_STD[i].len);
-        VEC_PUSH(f->arena, &f->library, unit_load(f, s, true, NULL, SPAN_NONE));
+        VEC_PUSH(f->arena, &f->library, unit_load(f, s, true));
     }
-    return f->diags->n_errors == 0;
 }
 
 const char *define_find(Front *f, const char *name)

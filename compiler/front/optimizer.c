@@ -143,12 +143,12 @@ static bool run_one(Frame *fr, const OptCall *opt, OptState *st, bool last)
     Symbol *sym = opt->sym;
     Frame in = { .f = fr->f, .gen = fr->gen, .caller = fr, .call = opt->at, .sym = sym, .unit = sym->unit,
                  .scope = scope_new(fr->f, NULL), .site = fr->site, .depth = fr->depth + 1 };
-    int errors = fr->f->diags->n_errors;
+    int errors = fr->f->faults;
     if (!formals_bind(&in, sym->decl, opt->slots, opt->at))
         return false;
     in.opt = st;
     eval_block(&in, sym->decl->body);
-    if (fr->f->diags->n_errors > errors)
+    if (fr->f->faults > errors)
         return false;
     if (last && !st->wrote_value) {
         fail(fr, opt->at, "the optimizer %s does not write `value`", sym->name);

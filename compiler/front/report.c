@@ -45,6 +45,7 @@ Value fail(Frame *fr, Span at, const char *format, ...)
     va_start(args, format);
     const char *text = arena_vprintf(f->arena, format, args);
     va_end(args);
+    f->faults++;
 
     Frame *call = at.src && !is_library(at) ? NULL : user_call(fr);
     Span where = call ? call->call : at;

@@ -324,14 +324,14 @@ static bool step_graph(Train *t, const Step *step, int64_t batch, bool first)
     const Block *b = t->sym->decl->body;
     MetricVec metrics = {0};
     Trained *vars = NULL;
-    int n = 0, errors = t->f->diags->n_errors;
+    int n = 0, errors = t->f->faults;
     data_bind(&fr, &tg, batch);
     run_lets(&fr, b);
     if (step->block)
         run_lets(&fr, step->block);
     Node *loss = loss_node(&fr, step->minimize);
     bool ok = loss && choose_trained(&fr, step->minimize, loss, first, &vars, &n);
-    ok = eval_metrics(&fr, b, &metrics) && ok && t->f->diags->n_errors == errors;
+    ok = eval_metrics(&fr, b, &metrics) && ok && t->f->faults == errors;
     if (ok && !step->minimize->with) {
         fail(&fr, step->minimize->span, "`minimize` needs an optimizer: minimize ... with adam(lr = 1e-3)");
         ok = false;
@@ -353,7 +353,7 @@ static bool eval_graph(Train *t, const StepVec *steps, const char *name, int64_t
     Site site = { .path = name, .salt_path = name };
     Frame fr = train_frame(t, &tg, gen, &site);
     const Block *b = t->sym->decl->body;
-    int errors = t->f->diags->n_errors;
+    int errors = t->f->faults;
     Node *total = NULL;
     data_bind(&fr, &tg, batch);
     run_lets(&fr, b);
@@ -368,10 +368,10 @@ static bool eval_graph(Train *t, const StepVec *steps, const char *name, int64_t
             total = total ? build_binary(gen->g, &op_add, total, loss) : loss;
     }
     eval_metrics(&fr, b, metrics);
-    if (t->f->diags->n_errors == errors && total)
+    if (t->f->faults == errors && total)
         add_outputs(&fr, total, steps->data[0].minimize->value->span, metrics);
     gen_finish(gen);
-    return t->f->diags->n_errors == errors;
+    return t->f->faults == errors;
 }
 
 /* ---- the record for the driver ---- */

@@ -22,13 +22,13 @@ typedef struct {
 } Train;
 
 /* The data declaration whose expression is being evaluated. */
-typedef struct TrainGen {
+struct TrainGen {
     Train *train;
     bool eval; /* validation sources where there are any */
     TrainData *current;
     Type type;
     Node *input; /* made by the reader */
-} TrainGen;
+};
 
 /* data.c */
 bool data_collect(Train *t);

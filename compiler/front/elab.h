@@ -162,7 +162,7 @@ struct Gen {
     Gen *outer; /* of a scan's body: the graph around it */
     Vec(VarUse) uses;
     Vec(NetMemo) memo;
-    Vec(struct Capture { Node *outer, *inner; }) captured; /* scan bodies */
+    Vec(struct Capture { Node *outer; Node *inner; }) captured; /* scan bodies */
     TrainGen *train; /* data and noise of a train block, or NULL */
 };
 

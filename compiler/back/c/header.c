@@ -67,7 +67,7 @@ const char *c_output_name(CPrinter *p, const LEntry *e, int i)
 
 CEntryUse c_entry_use(const LProgram *program, const LEntry *e)
 {
-    CEntryUse use = { .arena = e->arena_bytes > 0 };
+    CEntryUse use = { 0 };
     Arena *arena = arena_new();
     CPrinter counter = { .arena = arena };
     for (int i = 0; i < e->calls.len; i++) {

@@ -230,6 +230,26 @@ static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
     print_probes(p, e, call);
 }
 
+static bool passes_on(const LEntry *e, LRefKind kind, int index)
+{
+    for (int i = 0; i < e->calls.len; i++)
+        for (int k = 0; k < e->calls.data[i].func->params.len; k++)
+            if (e->calls.data[i].args[k].kind == kind && e->calls.data[i].args[k].index == index)
+                return true;
+    return false;
+}
+
+/* An input may be of no use to any output. */
+static void print_unused(CPrinter *p, const LEntry *e)
+{
+    for (int i = 0; i < e->n_in; i++)
+        if (!passes_on(e, LR_INPUT, i))
+            text_addf(&p->out, "    (void)%s;\n", c_input_name(p, e, i));
+    for (int i = 0; i < e->n_out; i++)
+        if (!passes_on(e, LR_OUTPUT, i))
+            text_addf(&p->out, "    (void)%s;\n", c_output_name(p, e, i));
+}
+
 static void print_entry(CPrinter *p, const LEntry *e)
 {
     CEntryUse use = c_entry_use(p->program, e);
@@ -238,6 +258,7 @@ static void print_entry(CPrinter *p, const LEntry *e)
     text_add(&p->out, "\n{\n");
     if (use.arena)
         text_add(&p->out, "    unsigned char *const a = arena;\n");
+    print_unused(p, e);
     const char *path = NULL;
     for (int i = 0; i < e->calls.len; i++) {
         const LFunc *f = e->calls.data[i].func;

@@ -3,7 +3,7 @@
  * flags; they do not switch on names (they may compare op pointers where an op's algebra is the
  * point, as simplification does).
  *
- * ops_check (run by the tests) refuses an op that lacks a rule, a derivative (or OP_NO_GRAD), an
+ * op_lacks (asked by the tests for every op) refuses one without a rule, a derivative (or OP_NO_GRAD), an
  * evaluation, a lowering or samples. */
 #ifndef NNC_OPS_OPS_H
 #define NNC_OPS_OPS_H
@@ -11,6 +11,8 @@
 #include "loop/loop.h"
 
 extern const OpDef *const OPS[]; /* every op, NULL-terminated (ops/table.c) */
+/* What the definition of an op lacks ("a derivative"), or NULL. */
+const char *op_lacks(const OpDef *op);
 
 /* Leaves */
 extern const OpDef op_input /* {name, shape, dtype} */, op_var /* {var} */,

@@ -37,3 +37,41 @@ int op_attr(const OpDef *op, const char *name)
             return i;
     return -1;
 }
+
+/* Inputs, variables and constants are read from memory by the kernel lowerings themselves. */
+static bool in_memory(const OpDef *op) { return op == &op_input || op == &op_var || op == &op_const; }
+
+static bool has_lowering(const OpDef *op)
+{
+    if ((op->flags & (OP_META | OP_ROOT)) || in_memory(op))
+        return true;
+    if (op == &op_contract) /* its kernels are ops/contract_lower.c */
+        return true;
+    if (op->flags & OP_ELEMENTWISE)
+        return op->emit;
+    if (op->flags & (OP_MOVEMENT | OP_LEAF))
+        return op->value;
+    if (op->flags & OP_REDUCE)
+        return op->combine;
+    return (op->flags & OP_OPAQUE) && op->lower;
+}
+
+const char *op_lacks(const OpDef *op)
+{
+    bool sampled = !(op->flags & (OP_META | OP_ROOT)) && op != &op_input && op != &op_var;
+    if (!op->name || !op->doc)
+        return "a name or a line of documentation";
+    if (!op->shape)
+        return "a shape rule";
+    if (!op->eval)
+        return "a reference evaluation";
+    if (!op->grad && !(op->flags & (OP_NO_GRAD | OP_LEAF | OP_META)))
+        return "a derivative (or OP_NO_GRAD)";
+    if (op->grad && (op->flags & OP_NO_GRAD))
+        return "a decision: it has both a derivative and OP_NO_GRAD";
+    if (!has_lowering(op))
+        return "a lowering";
+    if (sampled && op->n_samples < 1)
+        return "samples";
+    return NULL;
+}

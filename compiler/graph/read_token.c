@@ -169,13 +169,9 @@ bool read_bits(Reader *r, int64_t *value)
 {
     read_space(r);
     uint32_t begin = r->at;
-    if (!read_accept(r, "0x")) {
-        int64_t v;
-        if (!read_int(r, &v))
-            return false;
-        *value = v;
-        return true;
-    }
+    if (peek(r) != '0' || r->source->text[r->at + 1] != 'x')
+        return read_int(r, value);
+    r->at += 2;
     uint64_t v = 0;
     int digits = 0;
     for (; hex_digit(peek(r)) >= 0; r->at++, digits++)

@@ -73,7 +73,7 @@ static bool read_operands_and_attrs(Reader *r, Line *l)
     }
     for (int k = 0; k < MAX_ATTR && l->op->attrs[k].kind != AK_NONE; k++)
         if (!seen[k] && !attr_from_type(&l->op->attrs[k]))
-            return read_fail(r, l->begin, "`%s` needs the attribute `%s`", l->op->name,
+            return read_fail_token(r, l->begin, "`%s` needs the attribute `%s`", l->op->name,
                              l->op->attrs[k].name);
     return true;
 }
@@ -130,7 +130,7 @@ static bool define(Reader *r, const Line *l, Node *n)
 {
     uint32_t first;
     if (map_find(&r->values, l->id, &first)) {
-        read_fail(r, l->id_at, "%%%lld is defined twice", (long long)l->id);
+        read_fail_token(r, l->id_at, "%%%lld is defined twice", (long long)l->id);
         diag_note(r->diags, read_span(r, first, first), "the first definition is here");
         return false;
     }
@@ -149,7 +149,7 @@ static bool read_node(Reader *r)
         return false;
     bool root = l.op->flags & OP_ROOT;
     if (root != (l.id < 0))
-        return read_fail(r, l.begin, root ? "`%s` has no result to number" : "the result of `%s` needs a number",
+        return read_fail_token(r, l.begin, root ? "`%s` has no result to number" : "the result of `%s` needs a number",
                          l.op->name);
     if (!read_operands_and_attrs(r, &l))
         return false;
@@ -173,7 +173,7 @@ static bool read_node(Reader *r)
     Why why;
     Node *n = graph_add(r->graph, l.op, l.in.data, l.in.len, l.attr, &why);
     if (!n)
-        return read_fail(r, l.begin, "%s", why.text);
+        return read_fail_token(r, l.begin, "%s", why.text);
     if (!root && !type_equal(&n->type, &l.type))
         return read_fail(r, type_at, "the type of this `%s` is %s, not %s", l.op->name, TYPE_TEXT(&n->type),
                          TYPE_TEXT(&l.type));
@@ -192,7 +192,7 @@ static bool read_kernel(Reader *r)
         return false;
     Kernel *k = mention_kernel(r, id, begin);
     if (k->name)
-        return read_fail(r, begin, "kernel k%d is listed twice", k->id);
+        return read_fail_token(r, begin, "kernel k%d is listed twice", k->id);
     read_space(r);
     uint32_t kind_at = r->at;
     if (!read_word(r, &kind, "the kind of the kernel"))
@@ -265,7 +265,7 @@ static bool read_graph_head(Reader *r)
     if (!read_graph_options(r, &head))
         return false;
     if (module_find_graph(r->module, name, head.batch))
-        return read_fail(r, begin, "graph @%s with batch %lld is there already", name, (long long)head.batch);
+        return read_fail_token(r, begin, "graph @%s with batch %lld is there already", name, (long long)head.batch);
     r->graph = graph_new(r->module, name, (GraphKind)k, head.batch);
     r->graph->train = head.train;
     r->graph->arena_bytes = head.arena_bytes;
@@ -279,7 +279,7 @@ static void close_graph(Reader *r)
     for (int i = 0; i < r->kernels.cap; i++) {
         const Kernel *k = r->kernels.value[i];
         if (k && !k->name)
-            read_fail(r, r->kernels.begin[i], "kernel k%d is not listed behind the nodes", k->id);
+            read_fail_token(r, r->kernels.begin[i], "kernel k%d is not listed behind the nodes", k->id);
     }
     r->graph = NULL;
 }
@@ -296,7 +296,7 @@ static bool read_var(Reader *r, VarKind kind)
     if (read_accept(r, "loc") && !read_loc(r, &loc))
         return false;
     if (!module_add_var(r->module, name, kind, type, loc))
-        return read_fail(r, begin, "variable @%s is there already", name);
+        return read_fail_token(r, begin, "variable @%s is there already", name);
     return read_at_end(r) || read_fail(r, r->at, "expected the end of the line");
 }
 

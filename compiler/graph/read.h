@@ -39,6 +39,8 @@ bool read_bits(Reader *r, int64_t *value);    /* 0x and up to 16 digits */
 bool read_number(Reader *r, double *value);   /* floating; inf, nan */
 bool read_label(Reader *r, char sigil, int64_t *number); /* %12, k3 */
 bool read_fail(Reader *r, uint32_t begin, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same at the one token that stands at `begin`, however far the reader has come. */
+bool read_fail_token(Reader *r, uint32_t begin, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Span read_span(const Reader *r, uint32_t begin, uint32_t end);
 void read_skip_line(Reader *r);
 

@@ -24,6 +24,19 @@ bool read_fail(Reader *r, uint32_t begin, const char *format, ...)
     return false;
 }
 
+bool read_fail_token(Reader *r, uint32_t begin, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vprintf(r->arena, format, args);
+    va_end(args);
+    uint32_t end = begin + 1; /* a sigil (%, @, k) or a first letter */
+    while (end < r->source->len && is_name_char(r->source->text[end]))
+        end++;
+    diag_error(r->diags, read_span(r, begin, end), "%s", text);
+    return false;
+}
+
 void read_space(Reader *r)
 {
     for (;;) {

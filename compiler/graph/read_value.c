@@ -179,13 +179,11 @@ typedef Vec(Term) TermVec;
 static bool read_terms(Reader *r, TermVec *terms, int operand, int dim)
 {
     for (bool first = true;; first = false) {
-        read_space(r);
-        uint32_t begin = r->at;
         bool minus = read_accept(r, "-");
         if (!first && !minus && !read_accept(r, "+"))
             return true;
-        Term t = { .operand = operand, .dim = dim, .coef = 1, .at = begin };
         read_space(r);
+        Term t = { .operand = operand, .dim = dim, .coef = 1, .at = r->at };
         char c = r->at < r->source->len ? r->source->text[r->at] : 0;
         bool number = c >= '0' && c <= '9';
         if (number && !read_int(r, &t.coef))
@@ -264,7 +262,7 @@ static bool apply_terms(Reader *r, Contract *c, const TermVec *terms)
         Affine *a = &c->operand[t->operand].dim[t->dim];
         int k = t->name ? index_find(c, t->name) : -1;
         if (t->name && k < 0)
-            return read_fail(r, t->at, "index `%s` has no extent", t->name);
+            return read_fail_token(r, t->at, "index `%s` has no extent", t->name);
         int64_t *slot = t->name ? &a->coef[k] : &a->base;
         *slot += t->coef; /* one line of at most 16 MiB of terms below 2^40: no overflow past 2^63 */
         if (*slot > TYPE_MAX_COUNT || *slot < -TYPE_MAX_COUNT)

@@ -267,6 +267,7 @@ static bool read_graph_head(Reader *r)
     if (module_find_graph(r->module, name, head.batch))
         return read_fail_token(r, begin, "graph @%s with batch %lld is there already", name, (long long)head.batch);
     r->graph = graph_new(r->module, name, (GraphKind)k, head.batch);
+    r->graph_at = begin;
     r->graph->train = head.train;
     r->graph->arena_bytes = head.arena_bytes;
     r->graph->arena_bound = head.arena_bound;
@@ -341,7 +342,7 @@ Module *module_read(Arena *arena, Intern *names, const Source *source, Diags *di
         read_skip_line(&r);
     }
     if (r.graph) {
-        read_fail(&r, r.at, "graph @%s has no closing brace", r.graph->name);
+        read_fail_token(&r, r.graph_at, "graph @%s has no closing brace", r.graph->name);
         close_graph(&r);
     }
     return diags->n_errors == errors_before ? r.module : NULL;

@@ -22,6 +22,7 @@ typedef struct {
     uint32_t at; /* next byte */
     Module *module;
     Graph *graph;      /* being read, or NULL */
+    uint32_t graph_at; /* where its name stands */
     NumberMap values;  /* %N -> Node */
     NumberMap kernels; /* kN -> Kernel; begin: first mention */
 } Reader;

@@ -423,9 +423,9 @@ static const BadText BAD[] = {
       "    2 |   %0 = var {var=@w} : f32\n"
       "      |                 ^~\n"
       "note: variables stand before the graphs: `param @w : f32[..]`\n" },
-    { "graph @a infer {\n  %0 = step : i32\n", "net.ir:2:19: error: graph @a has no closing brace\n"
-                                               "    2 |   %0 = step : i32\n"
-                                               "      |                   ^\n" },
+    { "graph @a infer {\n  %0 = step : i32\n", "net.ir:1:7: error: graph @a has no closing brace\n"
+                                               "    1 | graph @a infer {\n"
+                                               "      |       ^~\n" },
     { "graph @a infer {\n  %0 = step : i32 kernel=k7\n}\n",
       "net.ir:2:19: error: kernel k7 is not listed behind the nodes\n"
       "    2 |   %0 = step : i32 kernel=k7\n"

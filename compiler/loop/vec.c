@@ -445,6 +445,21 @@ static bool own_element(const Scan *k, LExpr *index)
     return (reach < 0 ? -reach : reach) < stride;
 }
 
+/* Two rows of accumulators in one buffer: the same coefficient, too far apart for the loop's range. */
+static bool never_meet(Scan *k, const struct Touch *a, const struct Touch *b)
+{
+    int64_t ka, kb, distance;
+    LExpr *ra, *rb;
+    if (a->lanes > 1 || b->lanes > 1 || !k->lane->ranged || !lx_linear(k->f, a->index, k->lane, &ka, &ra) ||
+        !lx_linear(k->f, b->index, k->lane, &kb, &rb) || ka != kb || ka == 0)
+        return false;
+    LExpr *d = lx_bin(k->f, LX_SUB, ra, rb);
+    if (d->op != LX_CONST || d->ival == 0)
+        return false;
+    distance = d->ival < 0 ? -d->ival : d->ival;
+    return distance > (ka < 0 ? -ka : ka) * (k->lane->max - k->lane->min);
+}
+
 bool lvec_independent(LFunc *f, const LBlock *block, const LVar *lane, const char **why)
 {
     Scan k = { .f = f, .lane = lane };
@@ -455,7 +470,7 @@ bool lvec_independent(LFunc *f, const LBlock *block, const LVar *lane, const cha
             continue;
         for (int j = 0; j < k.touch.len; j++) {
             struct Touch *t = &k.touch.data[j];
-            if (t->buf != w->buf)
+            if (t->buf != w->buf || never_meet(&k, w, t))
                 continue;
             if (w->lanes > 1 || t->lanes > 1 || !lx_equal(t->index, w->index) || !own_element(&k, w->index)) {
                 *why = "iterations that touch each other's elements";

@@ -228,6 +228,7 @@ LExpr *lower_value(Lower *lw, const Node *node, LExpr *const *index)
 static LExpr *mix64(LFunc *f, LBlock *at, LExpr *x)
 {
     static const struct { int shift; uint64_t factor; } ROUND[] = { { 30, 0xbf58476d1ce4e5b9u }, { 27, 0x94d049bb133111ebu } };
+    x = lx_var(f, lb_let(f, at, "mixed", x));
     for (int i = 0; i < 2; i++) {
         x = lx_bin(f, LX_XOR, x, lx_bin(f, LX_SHR, x, lx_int(f, LK_U64, ROUND[i].shift)));
         x = lx_var(f, lb_let(f, at, "mixed", lx_mul(f, x, lx_int(f, LK_U64, (int64_t)ROUND[i].factor))));
@@ -248,7 +249,7 @@ LExpr *lower_rand_key(Lower *lw, const Node *node)
     LBlock *at = &lw->head;
     LExpr *k = mix64(f, at, lx_add(f, lx_var(f, f->seed), lx_int(f, LK_U64, (int64_t)golden)));
     LExpr *with_step = lx_add(f, lx_var(f, f->step), lx_int(f, LK_U64, (int64_t)golden));
-    k = mix64(f, at, lx_var(f, lb_let(f, at, "mixed", lx_bin(f, LX_XOR, k, with_step))));
+    k = mix64(f, at, lx_bin(f, LX_XOR, k, with_step));
     k = mix64(f, at, lx_bin(f, LX_XOR, k, lx_int(f, LK_U64, (int64_t)(salt + golden))));
     LVar *key = lb_let(f, at, "key", k);
     if (lw->n_rand < (int)(sizeof lw->rand_salt / sizeof *lw->rand_salt)) {

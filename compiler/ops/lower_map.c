@@ -12,7 +12,7 @@
 #include "ops/lower_parts.h"
 #include <string.h>
 
-enum { MAX_BOXES = 64, BLOCK = 4096 };
+enum { MAX_BOXES = 64, BLOCK = 8192, BLOCK_MIN = 1024, BLOCK_STEP = 16 };
 
 typedef struct {
     int64_t lo[MAX_RANK], hi[MAX_RANK];
@@ -222,14 +222,22 @@ static LStmt *loop_over(LFunc *f, LBlock *at, LVar *v, int64_t extent, LForKind 
     return s;
 }
 
+/* A block of whole vectors that divides n, so that no block is shorter, where there is one. */
+static int64_t block_size(int64_t n)
+{
+    for (int64_t b = BLOCK; b >= BLOCK_MIN; b -= BLOCK_STEP)
+        if (n % b == 0)
+            return b;
+    return BLOCK;
+}
+
 /* A flat loop in parallel: blocks of a fixed size, each a serial loop. */
 static void blocked_loop(LFunc *f, LBlock *at, Body *body)
 {
-    int64_t n = body->extent[0], blocks = (n + BLOCK - 1) / BLOCK;
+    int64_t n = body->extent[0], size = block_size(n), blocks = (n + size - 1) / size;
     LStmt *outer = lb_for(f, at, "block", lx_i64(f, 0), lx_i64(f, blocks), 1, LF_PARALLEL);
-    LExpr *begin = lx_mul(f, lx_var(f, outer->var), lx_i64(f, BLOCK));
-    LExpr *count = n % BLOCK ? lx_bin(f, LX_MIN, lx_i64(f, BLOCK), lx_bin(f, LX_SUB, lx_i64(f, n), begin))
-                             : lx_i64(f, BLOCK);
+    LExpr *begin = lx_mul(f, lx_var(f, outer->var), lx_i64(f, size));
+    LExpr *count = lx_bin(f, LX_MIN, lx_i64(f, size), lx_bin(f, LX_SUB, lx_i64(f, n), begin));
     LStmt *inner = lb_for(f, &outer->body, body->var[0]->name, lx_i64(f, 0), count, 1, LF_SERIAL);
     substitute(f, body, body->var[0], lx_add(f, begin, lx_var(f, inner->var)));
     append_all(f, &inner->body, &body->block);
@@ -242,7 +250,7 @@ static void write_loops(Lower *lw, Body *body, int n)
     for (int d = 0; d < n; d++)
         work *= body->extent[d];
     bool parallel = work >= LOWER_PARALLEL_WORK;
-    if (parallel && n == 1 && body->extent[0] > BLOCK) {
+    if (parallel && n == 1 && body->extent[0] >= 2 * BLOCK_MIN) {
         blocked_loop(f, lw->at, body);
         return;
     }

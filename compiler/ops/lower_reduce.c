@@ -11,7 +11,7 @@
 #include "loop/expr.h"
 #include "ops/lower_parts.h"
 
-enum { MAX_RED = 16, COLUMNS = 512, CHUNK_WORK = 16384, MAX_CHUNKS = 32, FEW = 8 };
+enum { MAX_RED = 16, COLUMNS = 512, CHUNK_WORK = 16384, MAX_CHUNKS = 32, FEW = 8, WHOLE = 64 };
 
 typedef struct {
     Lower *lw;
@@ -93,6 +93,8 @@ static void choose_chunks(Reduce *r, int64_t count, int64_t each, int64_t indepe
     r->chunks = r->chunks < 1 ? 1 : r->chunks > MAX_CHUNKS ? MAX_CHUNKS : r->chunks;
     r->chunks = r->chunks > count ? count : r->chunks;
     r->chunk = ceil_div(count, r->chunks);
+    if (r->chunks > 1 && r->chunk > 2 * WHOLE) /* whole vectors */
+        r->chunk = ceil_div(r->chunk, WHOLE) * WHOLE;
     r->chunks = ceil_div(count, r->chunk);
 }
 
@@ -116,16 +118,27 @@ static void partial_store(Reduce *r, LBlock *to, LExpr *at, LExpr *value)
 static LKind value_kind(const Reduce *r, int i) { return lower_kind(r->red[i]->in[0]->type.dtype); }
 static bool is_argmax(const Reduce *r, int i) { return r->red[i]->op == &op_argmax; }
 
-static void set_parallel(LStmt *loop, int64_t turns)
+/* A loop, or just its one position. */
+static LExpr *loop_or_zero(LFunc *f, LBlock **at, const char *name, int64_t turns, LStmt **loop)
 {
-    if (turns >= 2)
-        loop->for_kind = LF_PARALLEL;
+    if (turns == 1)
+        return lx_i64(f, 0);
+    *loop = lb_for(f, *at, name, lx_i64(f, 0), lx_i64(f, turns), 1, LF_SERIAL);
+    *at = &(*loop)->body;
+    return lx_var(f, (*loop)->var);
 }
 
 /* ---- columns ---- */
 
-/* Scratch of accumulator `slot` (two for each reduction: value, position) of chunk `chunk` at kept
- * position p. */
+typedef struct {
+    Reduce *r;
+    LExpr *before; /* kept position of column 0 */
+    LExpr *first;  /* column the block begins with */
+    LExpr *width;  /* columns of the block */
+    LExpr *chunk, *reduced;
+} Columns;
+
+/* Scratch of accumulator `slot` (two for each reduction: value, position) of a chunk at kept position p. */
 static LExpr *cell(Reduce *r, LExpr *chunk, int slot, LExpr *p)
 {
     LFunc *f = r->lw->func;
@@ -133,58 +146,64 @@ static LExpr *cell(Reduce *r, LExpr *chunk, int slot, LExpr *p)
     return lx_add(f, lx_add(f, lx_mul(f, row, lx_i64(f, r->kept)), p), lx_i64(f, r->scratch));
 }
 
-static void column_init(Reduce *r, LBlock *at, LExpr *chunk, LExpr *first, LExpr *width)
+/* The kept position of the block's column c; known to be within a run, however blocks divide it. */
+static LExpr *column(Columns *k, LExpr *c)
 {
-    LFunc *f = r->lw->func;
-    LStmt *loop = lb_for(f, at, "c", lx_i64(f, 0), width, 1, LF_SERIAL);
-    LExpr *p = lx_add(f, first, lx_var(f, loop->var));
+    LFunc *f = k->r->lw->func;
+    LExpr *at = lx_add(f, k->first, c);
+    int64_t lo, hi;
+    if (!lx_range(at, &lo, &hi) || lo < 0 || hi >= k->r->run) {
+        LVar *v = lb_let(f, k->r->lw->at, "column", at);
+        v->ranged = true;
+        v->min = 0;
+        v->max = k->r->run - 1;
+        at = lx_var(f, v);
+    }
+    return lx_add(f, k->before, at);
+}
+
+static void column_init(Lower *lw, void *user, LExpr *c)
+{
+    Columns *k = user;
+    Reduce *r = k->r;
+    LExpr *p = column(k, c);
     for (int i = 0; i < r->n_red; i++) {
-        partial_store(r, &loop->body, cell(r, chunk, 2 * i, p), fold_identity(r->lw, r->red[i]));
+        partial_store(r, lw->at, cell(r, k->chunk, 2 * i, p), fold_identity(lw, r->red[i]));
         if (is_argmax(r, i))
-            partial_store(r, &loop->body, cell(r, chunk, 2 * i + 1, p), lx_int(f, LK_I32, 0));
+            partial_store(r, lw->at, cell(r, k->chunk, 2 * i + 1, p), lx_int(lw->func, LK_I32, 0));
     }
 }
 
-static void column_step(Reduce *r, LBlock *at, LExpr *chunk, LExpr *first, LExpr *width, LExpr *q)
+static void column_step(Lower *lw, void *user, LExpr *c)
 {
-    Lower *lw = r->lw;
+    Columns *k = user;
+    Reduce *r = k->r;
     LFunc *f = lw->func;
-    LStmt *loop = lb_for(f, at, "c", lx_i64(f, 0), width, 1, LF_SERIAL);
-    LExpr *p = lx_add(f, first, lx_var(f, loop->var));
-    LBlock *outside = lw->at;
-    int mark = lower_mark(lw);
-    lw->at = &loop->body;
-    LExpr *flat = flat_of(r, p, q);
+    LExpr *p = column(k, c), *flat = flat_of(r, p, k->reduced);
     for (int i = 0; i < r->n_red; i++) {
-        LExpr *where = is_argmax(r, i) ? partial_load(r, cell(r, chunk, 2 * i + 1, p), LK_I32) : NULL;
-        LExpr *acc = partial_load(r, cell(r, chunk, 2 * i, p), value_kind(r, i));
-        LExpr *next = fold_combine(lw, r->red[i], acc, operand_at(r, i, flat), &where,
-                                   lx_cast(f, q, LK_I32));
+        LExpr *at = cell(r, k->chunk, 2 * i, p), *where_at = cell(r, k->chunk, 2 * i + 1, p);
+        LExpr *where = is_argmax(r, i) ? partial_load(r, where_at, LK_I32) : NULL;
+        LExpr *acc = partial_load(r, at, value_kind(r, i));
+        LExpr *next = fold_combine(lw, r->red[i], acc, operand_at(r, i, flat), &where, lx_cast(f, k->reduced, LK_I32));
         if (where)
-            partial_store(r, lw->at, cell(r, chunk, 2 * i + 1, p), where);
-        partial_store(r, lw->at, cell(r, chunk, 2 * i, p), next);
+            partial_store(r, lw->at, where_at, where);
+        partial_store(r, lw->at, at, next);
     }
-    lower_release(lw, mark);
-    lw->at = outside;
 }
 
 /* The chunks' partial results in order, and the tail. */
-static void column_end(Reduce *r, LBlock *at, LExpr *first, LExpr *width)
+static void column_end(Lower *lw, void *user, LExpr *c)
 {
-    Lower *lw = r->lw;
+    Columns *k = user;
+    Reduce *r = k->r;
     LFunc *f = lw->func;
-    LStmt *loop = lb_for(f, at, "c", lx_i64(f, 0), width, 1, LF_SERIAL);
-    LExpr *p = lx_add(f, first, lx_var(f, loop->var));
-    LBlock *outside = lw->at;
-    int mark = lower_mark(lw);
-    lw->at = &loop->body;
+    LExpr *p = column(k, c), *zero = lx_i64(f, 0);
     for (int i = 0; i < r->n_red; i++) {
-        LExpr *zero = lx_i64(f, 0), *acc = partial_load(r, cell(r, zero, 2 * i, p), value_kind(r, i));
+        LExpr *acc = partial_load(r, cell(r, zero, 2 * i, p), value_kind(r, i));
         LExpr *where = is_argmax(r, i) ? partial_load(r, cell(r, zero, 2 * i + 1, p), LK_I32) : NULL;
-        for (int64_t c = 1; c < r->chunks; c++) {
-            LExpr *chunk = lx_i64(f, c);
+        for (int64_t n = 1; n < r->chunks; n++) {
+            LExpr *chunk = lx_i64(f, n), *value = partial_load(r, cell(r, chunk, 2 * i, p), value_kind(r, i));
             LExpr *position = where ? partial_load(r, cell(r, chunk, 2 * i + 1, p), LK_I32) : NULL;
-            LExpr *value = partial_load(r, cell(r, chunk, 2 * i, p), value_kind(r, i));
             acc = fold_combine(lw, r->red[i], acc, value, &where, position);
             acc = lx_var(f, lb_let(f, lw->at, "acc", acc));
             where = where ? lx_var(f, lb_let(f, lw->at, "where", where)) : NULL;
@@ -192,35 +211,53 @@ static void column_end(Reduce *r, LBlock *at, LExpr *first, LExpr *width)
         lower_bind(lw, r->red[i], where ? where : acc);
     }
     tail(r, p);
-    lower_release(lw, mark);
-    lw->at = outside;
+}
+
+static void column_rows(Lower *lw, void *user, LExpr *reduced)
+{
+    Columns *k = user;
+    k->reduced = reduced;
+    lower_loop(lw, "c", lx_i64(lw->func, 0), k->width, column_step, k);
+}
+
+/* Columns of a block: a whole run while that is small, else a divisor where there is one. */
+static int64_t column_block(int64_t run)
+{
+    if (run <= 2 * COLUMNS)
+        return run;
+    for (int64_t b = 2 * COLUMNS; b >= COLUMNS / 4; b -= 16)
+        if (run % b == 0)
+            return b;
+    return COLUMNS;
 }
 
 static void reduce_columns(Reduce *r)
 {
     Lower *lw = r->lw;
     LFunc *f = lw->func;
-    int64_t outer = r->kept / r->run, block = r->run < COLUMNS ? r->run : COLUMNS, blocks = ceil_div(r->run, block);
-    choose_chunks(r, r->total, r->run < COLUMNS ? r->run : COLUMNS, outer * blocks);
+    int64_t outer = r->kept / r->run, block = column_block(r->run), blocks = ceil_div(r->run, block);
+    choose_chunks(r, r->total, block, outer * blocks);
     r->scratch = lfunc_scratch(f, r->chunks * 2 * r->n_red * r->kept * 4);
-    bool big = r->kept * r->total >= LOWER_PARALLEL_WORK;
-
-    LStmt *grid = lb_for(f, lw->at, "block", lx_i64(f, 0), lx_i64(f, outer * blocks), 1, LF_SERIAL);
-    LExpr *b = lx_var(f, grid->var), *n_blocks = lx_i64(f, blocks);
-    LExpr *begin = lx_mul(f, lx_bin(f, LX_MOD, b, n_blocks), lx_i64(f, block));
-    LExpr *first = lx_add(f, lx_mul(f, lx_bin(f, LX_DIV, b, n_blocks), lx_i64(f, r->run)), begin);
-    LExpr *width = lx_bin(f, LX_MIN, lx_i64(f, block), lx_bin(f, LX_SUB, lx_i64(f, r->run), begin));
-    LStmt *chunk = lb_for(f, &grid->body, "chunk", lx_i64(f, 0), lx_i64(f, r->chunks), 1, LF_SERIAL);
-    LExpr *c = lx_var(f, chunk->var), *lo = lx_mul(f, c, lx_i64(f, r->chunk));
+    Columns k = { .r = r };
+    LBlock *body = lw->at, *inside = body;
+    LStmt *grid = NULL, *chunks = NULL;
+    LExpr *b = loop_or_zero(f, &inside, "block", outer * blocks, &grid), *n_blocks = lx_i64(f, blocks);
+    k.first = lx_mul(f, lx_bin(f, LX_MOD, b, n_blocks), lx_i64(f, block));
+    k.before = lx_mul(f, lx_bin(f, LX_DIV, b, n_blocks), lx_i64(f, r->run));
+    k.width = lx_bin(f, LX_MIN, lx_i64(f, block), lx_bin(f, LX_SUB, lx_i64(f, r->run), k.first));
+    lw->at = inside;
+    k.chunk = loop_or_zero(f, &lw->at, "chunk", r->chunks, &chunks);
+    LExpr *lo = lx_mul(f, k.chunk, lx_i64(f, r->chunk));
     LExpr *hi = lx_bin(f, LX_MIN, lx_add(f, lo, lx_i64(f, r->chunk)), lx_i64(f, r->total));
-    column_init(r, &chunk->body, c, first, width);
-    LStmt *q = lb_for(f, &chunk->body, "q", lo, hi, 1, LF_SERIAL);
-    column_step(r, &q->body, c, first, width, lx_var(f, q->var));
-    column_end(r, &grid->body, first, width);
-    if (big && r->chunks > 1)
-        set_parallel(chunk, r->chunks);
-    else if (big)
-        set_parallel(grid, outer * blocks);
+    LExpr *zero = lx_i64(f, 0);
+    lower_loop(lw, "c", zero, k.width, column_init, &k);
+    lower_loop(lw, "q", lo, hi, column_rows, &k);
+    lw->at = inside;
+    lower_loop(lw, "c", zero, k.width, column_end, &k);
+    lw->at = body;
+    bool big = r->kept * r->total >= LOWER_PARALLEL_WORK;
+    if (big && (chunks || grid))
+        (chunks ? chunks : grid)->for_kind = LF_PARALLEL;
 }
 
 /* ---- runs ---- */
@@ -308,9 +345,9 @@ static void reduce_runs(Reduce *r)
     if (chunked)
         r->scratch = lfunc_scratch(f, r->kept * r->chunks * 2 * r->n_red * 4);
     LBlock *body = lw->at;
-    LStmt *grid = r->kept > 1 ? lb_for(f, body, "k", lx_i64(f, 0), lx_i64(f, r->kept), 1, LF_SERIAL) : NULL;
-    r->position = grid ? lx_var(f, grid->var) : lx_i64(f, 0);
-    LBlock *inside = grid ? &grid->body : body;
+    LStmt *grid = NULL;
+    LBlock *inside = body;
+    r->position = loop_or_zero(f, &inside, "k", r->kept, &grid);
     LExpr *zero = lx_i64(f, 0), *all = lx_i64(f, r->run);
     int mark = lower_mark(lw);
     lw->at = inside;
@@ -324,11 +361,11 @@ static void reduce_runs(Reduce *r)
         lw->at = inside;
         combine_chunks(r);
         if (big)
-            set_parallel(loop, r->chunks);
+            loop->for_kind = LF_PARALLEL;
     } else {
         fold_runs(r, zero, lx_i64(f, runs), zero, all);
         if (big && grid)
-            set_parallel(grid, r->kept);
+            grid->for_kind = LF_PARALLEL;
     }
     for (int i = 0; i < r->n_red; i++)
         lower_bind(lw, r->red[i], fold_result(lw, &r->fold[i]));

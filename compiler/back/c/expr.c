@@ -204,13 +204,14 @@ static void print_compare(CPrinter *p, const LExpr *e, const char *op, int prec,
 
 static void print_select(CPrinter *p, const LExpr *e, int at_least)
 {
-    if (e->type.lanes > 1) {
+    bool uniform = e->a->op == LX_SPLAT; /* one condition for all lanes */
+    if (e->type.lanes > 1 && !uniform) {
         print_call(p, CH_SELECT, e->type, e->type, e->a, e->b, e->c);
         return;
     }
     bool parens = P_TERNARY < at_least;
     text_add(&p->out, parens ? "(" : "");
-    print(p, e->a, P_OR);
+    print(p, uniform ? e->a->a : e->a, P_OR);
     text_add(&p->out, " ? ");
     print(p, e->b, P_TERNARY);
     text_add(&p->out, " : ");

@@ -53,7 +53,7 @@ static void need_parts(CPrinter *p, CHelper helper, LType type)
     case CH_MIN:
     case CH_MAX:
         if (type.lanes > 1)
-            c_need(p, CH_SELECT, type, type);
+            c_need(p, CH_TYPE, mask_of(type), type);
         break;
     case CH_ABS:
         if (!is_real(type) || type.lanes == 1)
@@ -237,11 +237,13 @@ static void print_extreme(const Entry *e)
         return;
     }
     bool x86 = print_x86(e, max ? "@_max_ps($a, $b)" : "@_min_ps($a, $b)");
+    char op = max ? '>' : '<';
     if (KIND_BYTES[e->type.kind] == 8)
-        text_addf(e->out, "    return %s_select(__builtin_convertvector(a %c b, i32x%d), a, b);\n", e->t,
-                  max ? '>' : '<', e->lanes);
+        text_addf(e->out, "    for (int i = 0; i < %d; i++)\n        a[i] = a[i] %c b[i] ? a[i] : b[i];\n    return a;\n",
+                  e->lanes, op);
     else
-        text_addf(e->out, "    return %s_select(a %c b, a, b);\n", e->t, max ? '>' : '<');
+        text_addf(e->out, "    const i32x%d m = a %c b;\n    return (%s)((m & (i32x%d)a) | (~m & (i32x%d)b));\n", e->lanes,
+                  op, e->t, e->lanes, e->lanes);
     text_add(e->out, x86 ? "#endif\n}\n" : "}\n");
 }
 

@@ -177,6 +177,7 @@ typedef struct Scope Scope;
 struct Scope {
     Binding *first;
     Scope *parent;
+    bool barrier; /* body of a scan: names outside are read, not bound anew */
 };
 
 /* A layer's or net's instance in one elaboration: names of variables and parts below its path. */

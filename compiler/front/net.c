@@ -286,7 +286,7 @@ void gen_finish(Gen *gen)
             build_update(g, gen->uses.data[i].info->var, gen->uses.data[i].now);
     for (int i = 0; i < g->nodes.len; i++) {
         Node *n = g->nodes.data[i];
-        n->mark = (n->op->flags & OP_ROOT) || (g->kind == GRAPH_INFER && n->op == &op_input);
+        n->mark = (n->op->flags & OP_ROOT) || ((g->kind == GRAPH_INFER || g->kind == GRAPH_BODY) && n->op == &op_input);
     }
     for (int i = g->nodes.len - 1; i >= 0; i--)
         if (g->nodes.data[i]->mark)

@@ -44,7 +44,9 @@ void scope_bind(Front *f, Scope *s, const char *name, Value value, Span span)
 
 void scope_assign(Front *f, Scope *s, const char *name, Value value, Span span)
 {
-    Binding *b = scope_find(s, name);
+    Binding *b = NULL;
+    for (Scope *x = s; x && !b; x = x->barrier ? NULL : x->parent)
+        b = find_here(x, name);
     if (b) {
         b->value = value;
         b->span = span;

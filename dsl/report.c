@@ -123,6 +123,11 @@ static const char *way_out(Parser *p, const Token *prev, const Token *t, const c
         return "equality is '=='";
     if (t->kind == ARROW && expects(names, n, "'<-'"))
         return "a state, a slot or 'value' is updated with '<-'";
+    if (prev && (prev->kind == MINIMIZE || (prev > p->tokens.data && prev[-1].kind == MINIMIZE)) &&
+        expects(names, n, "'with'"))
+        return "minimize LOSS with OPTIMIZER: minimize mse(f(x), y) with adam(lr = 1e-3)";
+    if (prev && prev->kind == VALIDATE)
+        return "validate on DATA, ... (one for each data), or validate split 0.1";
     if (t->kind == LARROW)
         return "'<-' updates a state; for 'less than minus' write '< -'";
     if ((t->kind == '.' || t->kind == RANGE) && prev && prev->kind == INT)

@@ -123,9 +123,10 @@ static void close_brackets(Shell *s, const char *before, bool quiet)
         close_lost(s, before, quiet);
 }
 
+/* One report is enough: which of the open ones was lost is anyone's guess. */
 static void close_all(Shell *s, const char *before, bool quiet)
 {
-    while (top(s)->kind)
+    for (; top(s)->kind; quiet = true)
         close_lost(s, before, quiet);
 }
 

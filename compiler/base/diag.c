@@ -83,6 +83,21 @@ Span span_join(Span a, Span b)
     return a;
 }
 
+/* Of a very long line only the part around `before` is shown: moves *start, *len and *before to it. */
+static void clip_line(const char *text, uint32_t *start, size_t *len, size_t *before)
+{
+    enum { WINDOW = 160, LEFT = 60 };
+    size_t skip = *before > WINDOW - LEFT ? *before - LEFT : 0;
+    while (skip < *before && !starts_char(text[*start + skip]))
+        skip++;
+    *start += (uint32_t)skip;
+    *len -= skip;
+    *before -= skip;
+    if (*len > WINDOW)
+        for (*len = WINDOW; *len > *before && !starts_char(text[*start + *len]);)
+            --*len;
+}
+
 /* The offending line and a caret under the span, which is cut at the end of its first line. */
 static void add_excerpt(Text *out, Span at)
 {
@@ -92,6 +107,8 @@ static void add_excerpt(Text *out, Span at)
     size_t len = 0;
     while (start + len < s->len && s->text[start + len] != '\n' && s->text[start + len] != '\r')
         len++;
+    size_t before = at.begin - start < len ? at.begin - start : len;
+    clip_line(s->text, &start, &len, &before);
     char gutter[24];
     int lead = snprintf(gutter, sizeof gutter, "%5d | ", line + 1);
     text_add(out, gutter);
@@ -103,13 +120,10 @@ static void add_excerpt(Text *out, Span at)
     for (int i = 0; i < lead - 2; i++)
         text_add(out, " ");
     text_add(out, "| ");
-    size_t before = at.begin - start;
-    if (before > len)
-        before = len;
     for (int i = columns(s->text + start, before); i > 0; i--)
         text_add(out, " ");
     text_add(out, "^");
-    size_t end = at.end > at.begin ? at.end - start : before + 1;
+    size_t end = at.end > at.begin && at.end > start ? at.end - start : before + 1;
     if (end > len)
         end = len;
     int width = end > before ? columns(s->text + start + before, end - before) : 1;

@@ -22,6 +22,10 @@ bool nnr_dataset_alloc(nnr_dataset *out, nnr_dtype dtype, const int64_t *dims, i
     overflow |= __builtin_mul_overflow(total, size, &total) || elems > INT64_MAX / 16;
     *out = (nnr_dataset){.dtype = dtype, .rank = rank, .shaped = true};
     if (overflow) return nnr_no_memory(err, path, SIZE_MAX);
+    if (elems == 0) {
+        nnr_fail(err, "%s: error: %lld samples of no values", path, (long long)dims[0]);
+        return nnr_note(err, "a dimension of 0 holds nothing; write the file again");
+    }
     out->values = malloc(total + 1);
     if (!out->values) return nnr_no_memory(err, path, total);
     memcpy(out->dims, dims, sizeof *dims * (size_t)rank);

@@ -199,6 +199,9 @@ static void idx(void **state)
               "note: from 1 to 8 dimensions can be read, the first counts samples");
     static const uint8_t huge[] = {0, 0, 14, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     assert_false(nnr_idx_parse(huge, sizeof huge, "t.idx", &d, &e));
+    static const uint8_t hollow[] = {0, 0, 8, 2, 255, 255, 255, 255, 0, 0, 0, 0};
+    idx_fails(hollow, sizeof hollow, &channel, "t.idx: error: 4294967295 samples of no values\n"
+              "note: a dimension of 0 holds nothing; write the file again");
     static const uint8_t empty[] = {0, 0, 14, 4, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
     assert_false(nnr_idx_parse(empty, sizeof empty, "t.idx", &d, &e));
 }

@@ -60,10 +60,28 @@ static const char *label(Check *c, const Node *n)
 
 typedef enum { AT_SAME, AT_ROW, AT_OTHER } How;
 
-/* How operand i of n is read when n is computed at its own position. */
+/* A transposition or broadcast that only moves or adds axes of one element. */
+static bool moves_units_only(const Node *n)
+{
+    int at = op_attr(n->op, n->op == &op_transpose ? "perm" : "axes");
+    if ((n->op != &op_transpose && n->op != &op_broadcast) ||
+        type_count(&n->type) != type_count(&n->in[0]->type))
+        return false;
+    Ints axes = n->attr[at].ints;
+    for (int i = 0; i < axes.n; i++) {
+        for (int k = i + 1; k < axes.n; k++) {
+            const Type *t = n->op == &op_transpose ? &n->type : &n->in[0]->type;
+            if (axes.v[i] > axes.v[k] && t->dim[i] != 1 && t->dim[k] != 1)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* How the operands of n are read when n is computed at its own position. */
 static How step(const Kernel *k, const Node *n)
 {
-    if (n->op->flags & (OP_ELEMENTWISE | OP_VIEW))
+    if ((n->op->flags & (OP_ELEMENTWISE | OP_VIEW)) || moves_units_only(n))
         return AT_SAME;
     if (n->op->flags & OP_REDUCE)
         return k->kind == KERNEL_ROWS ? AT_SAME : AT_OTHER;

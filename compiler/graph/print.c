@@ -230,6 +230,8 @@ static void add_kernel(Text *out, const Kernel *k)
     text_add(out, " results");
     for (int i = 0; i < k->results.len; i++)
         text_addf(out, "%s%%%d", i ? ", " : " ", k->results.data[i]->id);
+    if (k->rows)
+        text_addf(out, " rows=%lld cols=%lld", (long long)k->rows, (long long)k->cols);
     if (k->scratch_bytes)
         text_addf(out, " scratch=%lld at=%lld", (long long)k->scratch_bytes, (long long)k->scratch_offset);
     text_add(out, "\n");

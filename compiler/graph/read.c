@@ -208,6 +208,10 @@ static bool read_kernel(Reader *r)
             return false;
         VEC_PUSH(r->arena, &k->results, n);
     } while (read_accept(r, ","));
+    if (read_accept(r, "rows") && (!read_expect(r, "=") || !read_int(r, &k->rows) ||
+                                   !read_expect(r, "cols") || !read_expect(r, "=") ||
+                                   !read_int(r, &k->cols)))
+        return false;
     if (read_accept(r, "scratch") &&
         (!read_expect(r, "=") || !read_int(r, &k->scratch_bytes) || !read_expect(r, "at") ||
          !read_expect(r, "=") || !read_int(r, &k->scratch_offset)))

@@ -33,8 +33,11 @@ static void measure(Fuse *f, const Info *in, const Info *top, Cone *cone)
         return;
     f->seen[in->node->id] = f->seen_now;
     cone->nodes++;
-    if (!(in->node->op->flags & (OP_CHEAP | OP_MOVEMENT)))
+    if (!(in->node->op->flags & (OP_CHEAP | OP_MOVEMENT))) {
         cone->cheap = false;
+        if (in != top && in->use.len > 1)
+            cone->allowed = false; /* its own kernel computes it too */
+    }
     for (int i = 0; i < in->src.len; i++) {
         const Info *from = &f->info[in->src.data[i].node];
         if (from->role == ROLE_COMPUTE && !from->stored) {

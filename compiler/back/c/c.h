@@ -22,8 +22,8 @@ typedef struct {
 char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *options);
 /* NAME.h: structs of weights and slots, arena sizes, entry points, usage; C++-safe. */
 char *back_c_header(Arena *arena, const LProgram *program, const CBackOptions *options);
-/* The file that makes an executable of NAME.c and the runtime: an nnr_program for nnr_main, with
- * wrappers of its own. It includes "NAME.h" and "runtime/nnr.h". */
+/* NAME_program.c: the table `const nnr_program NAME_program` over NAME.c, with wrappers of its own, and
+ * unless NNC_NO_MAIN is defined a main that calls nnr_main. It includes "NAME.h" and "nnr.h". */
 char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *trains, int n_trains);
 /* Name of the wrapper of an entry (NAME_run_ENTRY), for dlsym. */
 char *back_c_wrapper_name(Arena *arena, const LProgram *program, const LEntry *entry);

@@ -34,7 +34,7 @@ static const char *info_shape(CPrinter *p, const nnr_info *info)
 
 const char *c_entry_name(CPrinter *p, const LEntry *e)
 {
-    return arena_printf(p->arena, "%s_%s", c_identifier(p->arena, p->program->c_name), e->c_name);
+    return arena_printf(p->arena, "%s_%s", p->program->c_name, e->c_name);
 }
 
 /* The names an entry function's other parameters have. */
@@ -50,7 +50,10 @@ static bool is_own_name(const char *s)
 static const char *plain_name(CPrinter *p, const nnr_info *info)
 {
     const char *s = c_identifier(p->arena, info->name);
-    return is_own_name(s) ? arena_printf(p->arena, "%s_", s) : s;
+    bool taken = is_own_name(s);
+    for (int i = 0; i < p->program->funcs.len && !taken; i++)
+        taken = strcmp(s, c_kernel_name(p, p->program->funcs.data[i])) == 0;
+    return taken ? arena_printf(p->arena, "%s_", s) : s;
 }
 
 const char *c_input_name(CPrinter *p, const LEntry *e, int i) { return plain_name(p, &e->in[i]); }
@@ -109,7 +112,7 @@ static bool entry_writes(const LProgram *program, const LEntry *e, bool slots)
 
 void c_signature(CPrinter *p, Text *out, const LEntry *e)
 {
-    const char *name = c_identifier(p->arena, p->program->c_name);
+    const char *name = p->program->c_name;
     CEntryUse use = c_entry_use(p->program, e);
     CList l = { .out = out, .line_start = out->len };
     text_addf(out, "void %s(", c_entry_name(p, e));
@@ -171,7 +174,7 @@ void c_wrapper(CPrinter *p, Text *out, const LEntry *e, const char *name, const 
 static void print_struct(CPrinter *p, Text *out, bool slots)
 {
     const LProgram *prog = p->program;
-    const char *name = c_identifier(p->arena, prog->c_name), *block = slots ? "slots" : "weights";
+    const char *name = prog->c_name, *block = slots ? "slots" : "weights";
     int n = 0;
     for (int i = 0; i < prog->n_globals; i++)
         n += (prog->globals[i].kind == NNR_SLOT) == slots;
@@ -185,7 +188,7 @@ static void print_struct(CPrinter *p, Text *out, bool slots)
         const LGlobal *g = &prog->globals[i];
         if ((g->kind == NNR_SLOT) != slots)
             continue;
-        const char *id = c_identifier(p->arena, g->c_name);
+        const char *id = g->c_name;
         text_addf(out, "    NNC_ALIGNED %s %s[%" PRId64 "]; /* %s %s */\n", info_type(&g->info), id, g->count,
                   c_comment_text(p->arena, g->info.name), info_shape(p, &g->info));
         text_addf(&checks, "NNC_CHECK(offsetof(struct %s_%s, %s) == %" PRId64 ");\n", name, block, id, g->offset);
@@ -226,7 +229,7 @@ static void print_usage(CPrinter *p, Text *out)
     if (!e)
         return;
     CEntryUse use = c_entry_use(prog, e);
-    const char *name = c_identifier(p->arena, prog->c_name), *entry = c_entry_name(p, e);
+    const char *name = prog->c_name, *entry = c_entry_name(p, e);
     text_add(out, " *\n * Usage:\n");
     if (use.weights)
         text_addf(out, " *     static struct %s_weights weights;              // %" PRId64
@@ -265,7 +268,7 @@ static void print_usage(CPrinter *p, Text *out)
 void c_declarations(CPrinter *p, Text *out, bool guard)
 {
     const LProgram *prog = p->program;
-    const char *macro = c_upper(p->arena, c_identifier(p->arena, prog->c_name));
+    const char *macro = c_upper(p->arena, prog->c_name);
     text_add(out, "#include <stddef.h>\n#include <stdint.h>\n\n"
                   "#ifndef NNC_ALIGNED\n#ifdef __cplusplus\n"
                   "#define NNC_ALIGNED alignas(64)\n#define NNC_CHECK(x) static_assert(x, #x)\n#else\n"
@@ -288,7 +291,7 @@ char *back_c_header(Arena *arena, const LProgram *program, const CBackOptions *o
     CPrinter p = { .arena = arena, .program = program };
     if (options)
         p.options = *options;
-    const char *name = c_identifier(arena, program->c_name), *macro = c_upper(arena, name);
+    const char *name = program->c_name, *macro = c_upper(arena, name);
     Text out = { .arena = arena };
     text_addf(&out, "/* %s.h: made by nnc from %s; do not edit.\n", name,
               c_comment_text(arena, program->source ? program->source : program->name));

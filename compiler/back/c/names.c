@@ -49,6 +49,24 @@ const char *c_identifier(Arena *arena, const char *name)
     return s;
 }
 
+/* Names that a header we include, or the compiler itself, gives to functions. */
+static const char *const LIBRARY[] = {
+    "abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "div", "drem", "erf", "erfc", "exp", "expm1", "fabs", "finite",
+    "floor", "fma", "fmax", "fmin", "fmod", "frexp", "gamma", "hypot", "index", "isinf", "isnan", "j0", "j1", "jn",
+    "ldexp", "lgamma", "log", "log2", "memchr", "memcmp", "memmove", "modf", "nan", "pow", "pow10", "printf", "puts",
+    "remainder", "rindex", "rint", "round", "scalb", "select", "significand", "sin", "sinh", "sqrt", "strlen", "tan",
+    "tanh", "tgamma", "trunc", "y0", "y1", "yn",
+};
+
+const char *c_kernel_name(CPrinter *p, const LFunc *f)
+{
+    const char *s = c_identifier(p->arena, f->name);
+    for (size_t i = 0; i < sizeof LIBRARY / sizeof *LIBRARY; i++)
+        if (strcmp(s, LIBRARY[i]) == 0)
+            return arena_printf(p->arena, "%s_kernel", s);
+    return s;
+}
+
 char *c_upper(Arena *arena, const char *name)
 {
     char *s = arena_strdup(arena, name);

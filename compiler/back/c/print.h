@@ -43,6 +43,7 @@ void c_prelude(CPrinter *p, Text *out);
 /* names.c */
 void c_name_function(CPrinter *p, const LFunc *f); /* fills var_name and buf_name */
 const char *c_identifier(Arena *arena, const char *name);
+const char *c_kernel_name(CPrinter *p, const LFunc *f);
 char *c_upper(Arena *arena, const char *name);
 char *c_comment_text(Arena *arena, const char *text); /* cannot end a comment */
 

@@ -169,11 +169,11 @@ static void add_entries(CPrinter *p, Text *out)
 char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *trains, int n_trains)
 {
     CPrinter p = { .arena = arena, .program = program };
-    const char *name = c_identifier(arena, program->c_name);
+    const char *name = program->c_name;
     Text out = { .arena = arena };
     text_addf(&out,
-              "/* %s_main.c: made by nnc; the program table of %s for the runtime. */\n"
-              "#include \"%s.h\"\n#include \"runtime/nnr.h\"\n\nint nnr_main(const nnr_program *program, int argc, char **argv);\n",
+              "/* %s_program.c: made by nnc; the program table of %s for the runtime. */\n"
+              "#include \"%s.h\"\n#include \"nnr.h\"\n",
               name, c_comment_text(arena, program->name), name);
     add_vars(&p, &out);
     add_entries(&p, &out);
@@ -184,13 +184,15 @@ char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *tra
     }
     if (n_trains)
         text_addf(&out, "static const nnr_train trains[] = {\n%s};\n", table.data);
-    text_add(&out, "\nstatic const nnr_program program = {\n    .name = ");
+    text_addf(&out, "\nextern const nnr_program %s_program;\nconst nnr_program %s_program = {\n    .name = ", name, name);
     add_string(&out, program->name);
     text_addf(&out,
               ",\n    .vars = %s, .n_vars = %d, .weights_bytes = %" PRId64 ", .slots_bytes = %" PRId64 ",\n"
               "    .entries = %s, .n_entries = %d,\n    .trains = %s, .n_trains = %d,\n};\n",
               program->n_globals ? "vars" : "NULL", program->n_globals, program->weights_bytes, program->slots_bytes,
               program->entries.len ? "entries" : "NULL", program->entries.len, n_trains ? "trains" : "NULL", n_trains);
-    text_add(&out, "\nint main(int argc, char **argv) { return nnr_main(&program, argc, argv); }\n");
+    text_addf(&out,
+              "\n#ifndef NNC_NO_MAIN\nint nnr_main(const nnr_program *program, int argc, char **argv);\n"
+              "int main(int argc, char **argv) { return nnr_main(&%s_program, argc, argv); }\n#endif\n", name);
     return out.data;
 }

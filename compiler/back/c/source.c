@@ -155,7 +155,7 @@ static void print_function(CPrinter *p, const LFunc *f)
     if (f->note && !p->options.no_comments)
         text_addf(&p->out, "/* %s */\n", c_comment_text(p->arena, f->note));
     CList l = { .out = &p->out, .line_start = p->out.len };
-    text_addf(&p->out, "static void %s(", c_identifier(p->arena, f->name));
+    text_addf(&p->out, "static void %s(", c_kernel_name(p, f));
     l.align = (int)(p->out.len - l.line_start);
     for (int i = 0; i < f->params.len; i++) {
         const LBuf *b = f->params.data[i];
@@ -185,7 +185,7 @@ static const char *argument(CPrinter *p, const LEntry *e, const LRef *ref, const
     switch (ref->kind) {
     case LR_VAR: {
         const LGlobal *g = &prog->globals[ref->index];
-        return arena_printf(p->arena, "%s->%s", g->kind == NNR_SLOT ? "s" : "w", c_identifier(p->arena, g->c_name));
+        return arena_printf(p->arena, "%s->%s", g->kind == NNR_SLOT ? "s" : "w", g->c_name);
     }
     case LR_INPUT: return c_input_name(p, e, ref->index);
     case LR_OUTPUT: return c_output_name(p, e, ref->index);
@@ -217,7 +217,7 @@ static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
     const LFunc *f = call->func;
     c_count_uses(p, f);
     CList l = { .out = &p->out, .line_start = p->out.len };
-    text_addf(&p->out, "    %s(", c_identifier(p->arena, f->name));
+    text_addf(&p->out, "    %s(", c_kernel_name(p, f));
     l.align = (int)(p->out.len - l.line_start);
     for (int i = 0; i < f->params.len; i++)
         c_list_add(&l, argument(p, e, &call->args[i], f->params.data[i]));
@@ -276,12 +276,12 @@ static void print_entry(CPrinter *p, const LEntry *e)
 
 char *back_c_wrapper_name(Arena *arena, const LProgram *program, const LEntry *entry)
 {
-    return arena_printf(arena, "%s_run_%s", c_identifier(arena, program->c_name), entry->c_name);
+    return arena_printf(arena, "%s_run_%s", program->c_name, entry->c_name);
 }
 
 static void print_wrappers(CPrinter *p)
 {
-    const char *name = c_identifier(p->arena, p->program->c_name);
+    const char *name = p->program->c_name;
     text_addf(&p->out, "\n/* One signature for all entry points, for a driver that finds them by name. */\n"
                        "struct %s_ctx {\n    uint64_t seed, step;\n    int32_t epoch;\n};\n", name);
     const char *ctx = arena_printf(p->arena, "struct %s_ctx", name);
@@ -294,7 +294,7 @@ static void print_wrappers(CPrinter *p)
 
 static void print_file_head(CPrinter *p, Text *out)
 {
-    const char *name = c_identifier(p->arena, p->program->c_name);
+    const char *name = p->program->c_name;
     const char *from = p->program->source ? p->program->source : p->program->name;
     text_addf(out,
               "/* %s.c: made by nnc from %s; do not edit.\n"
@@ -325,7 +325,7 @@ char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *o
     if (p.options.inline_header)
         c_declarations(&p, &out, false);
     else
-        text_addf(&out, "#include \"%s.h\"\n", c_identifier(arena, program->c_name));
+        text_addf(&out, "#include \"%s.h\"\n", program->c_name);
     c_prelude(&p, &out);
     text_add(&out, p.out.data);
     return out.data;

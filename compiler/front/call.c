@@ -168,6 +168,8 @@ static Value check_results(Frame *fr, const Decl *d, Value v)
 static Value run_body(Frame *fr, Symbol *sym)
 {
     eval_block(fr, sym->decl->body);
+    if (fr->f->budget <= 0)
+        return value_bad();
     if (!fr->returned)
         return fail(fr, sym->decl->name.span, "%s ends without returning a value", sym->name);
     if (fr->result.kind == V_NONE)

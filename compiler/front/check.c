@@ -114,7 +114,9 @@ static void check_let(Check *c, const Stmt *s)
         for (int i = 0; i < first->n_indices; i++)
             if (first->indices[i].kind == IX_EXPR && first->indices[i].expr->kind == E_NAME)
                 check_bind(c, first->indices[i].expr->text, first->indices[i].span, NULL);
+        c->in_indexed++;
         check_expr(c, s->value);
+        c->in_indexed--;
         c->locals = outer;
     } else {
         check_expr(c, s->value);
@@ -365,6 +367,7 @@ static void check_results(Check *c)
 static void check_decl(Front *f, Unit *u, const Decl *d)
 {
     Check c = { .f = f, .unit = u, .decl = d->kind == D_CONST ? NULL : d };
+    int faults = f->faults;
     if (d->kind == D_IMPORT)
         return;
     if (d->kind == D_CONST) {
@@ -380,7 +383,8 @@ static void check_decl(Front *f, Unit *u, const Decl *d)
     }
     check_block(&c, d->body);
     check_results(&c);
-    warn_unused(&c);
+    if (f->faults == faults) /* a name may be unused only because another was misspelt */
+        warn_unused(&c);
 }
 
 void check_unit(Front *f, Unit *u)

@@ -17,7 +17,7 @@ typedef struct {
     Unit *unit;
     const Decl *decl; /* NULL: a constant */
     Local *locals;    /* of the declaration; blocks of `if` and `for` share it */
-    int in_scan;
+    int in_scan, in_indexed;
 } Check;
 
 Local *check_bind(Check *c, const char *name, Span span, const char *kind);

@@ -41,14 +41,35 @@ static void unknown(Check *c, const char *name, Span at)
         check_note(c, "%s is known inside an optimizer", name);
 }
 
+static bool is_known(Check *c, const char *name)
+{
+    return check_local(c, name) || is_special(c, name) || symbol_find(c->f, c->unit, name) || space_of(c, name) ||
+           builtin_find(name);
+}
+
 static void check_name(Check *c, const Expr *e)
 {
     Local *l = check_local(c, e->text);
     if (l)
         l->used = true;
-    else if (!is_special(c, e->text) && !symbol_find(c->f, c->unit, e->text) && !space_of(c, e->text) &&
-             !builtin_find(e->text))
+    else if (!is_known(c, e->text))
         unknown(c, e->text, e->span);
+}
+
+static void check_brackets(Check *c, const Expr *e)
+{
+    check_expr(c, e->a);
+    for (int i = 0; i < e->n_indices; i++) {
+        const Index *ix = &e->indices[i];
+        if (c->in_indexed && ix->kind == IX_EXPR && ix->expr->kind == E_NAME && !is_known(c, ix->expr->text)) {
+            check_error(c, ix->span, "the index %s is neither on the left nor under a sum", ix->expr->text);
+            check_note(c, "to sum over it: sum(%s) ...", ix->expr->text);
+            continue;
+        }
+        check_expr(c, ix->expr);
+        check_expr(c, ix->stop);
+        check_expr(c, ix->step);
+    }
 }
 
 static void check_member(Check *c, const Expr *e)
@@ -201,14 +222,7 @@ void check_expr(Check *c, const Expr *e)
             check_block_value(c, e->else_block);
         check_expr(c, e->b);
         break;
-    case E_INDEX:
-        check_expr(c, e->a);
-        for (int i = 0; i < e->n_indices; i++) {
-            check_expr(c, e->indices[i].expr);
-            check_expr(c, e->indices[i].stop);
-            check_expr(c, e->indices[i].step);
-        }
-        break;
+    case E_INDEX: check_brackets(c, e); break;
     case E_LIST:
     case E_TUPLE:
         for (int i = 0; i < e->n_items; i++)

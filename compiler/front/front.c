@@ -125,7 +125,8 @@ Module *front_build(Arena *arena, Intern *names, const Source *source, const Fro
     make_module(f, source);
     library_load(f);
     f->main = unit_load(f, source, false);
-    for (int i = 0; i < f->units.len && diags->n_errors == before; i++)
+    bool parsed = diags->n_errors == before;
+    for (int i = 0; i < f->units.len && parsed; i++)
         check_unit(f, f->units.data[i]);
     if (diags->n_errors > before)
         return NULL;

@@ -89,7 +89,6 @@ static Node *var_init(Frame *fr, const VarInfo *info, Expr *init)
     Frame in = *fr;
     Value shape = value_ints(f, info->var->type.dim, info->var->type.rank);
     Site site = { .path = info->var->name, .salt_path = info->var->name };
-    in.caller = fr;
     in.gen = f->init;
     in.scope = scope_new(f, fr->scope);
     in.inst = NULL;

@@ -30,9 +30,13 @@ static void chain_notes(Frame *fr)
 {
     Front *f = fr->f;
     int n = 0;
+    Span last = SPAN_NONE;
     for (Frame *x = fr; x && n < MAX_CHAIN; x = x->caller) {
         if (!x->call.src || !x->sym || is_library(x->call))
             continue;
+        if (x->call.src == last.src && x->call.begin == last.begin) /* a recursion says it once */
+            continue;
+        last = x->call;
         diag_note(f->diags, x->call, "%s is called here", frame_word(x));
         n++;
     }

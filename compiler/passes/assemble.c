@@ -1,0 +1,301 @@
+/* assemble: the last step before a back end. Every kernel of every entry point becomes a loop function,
+ * the arenas are planned with the scratch sizes that lowering asked for, and each entry point becomes a
+ * list of calls whose arguments are places in the weights, slots, inputs, outputs or the arena.
+ *
+ * Requires: graphs fused and ordered. Establishes: an LProgram that names no node; equal functions of
+ * several entry points are one; LBuf.noalias where no call lets a written buffer overlap another. */
+#include "ops/lower.h"
+#include "passes/passes.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert((int)NNR_F32 == DT_F32 && (int)NNR_I32 == DT_I32 && (int)NNR_BOOL == DT_BOOL, "same order");
+_Static_assert((int)NNR_PARAM == VAR_PARAM && (int)NNR_STATE == VAR_STATE && (int)NNR_SLOT == VAR_SLOT,
+               "same order");
+_Static_assert((int)NNR_INIT == GRAPH_INIT && (int)NNR_INFER == GRAPH_INFER &&
+                   (int)NNR_STEP == GRAPH_STEP && (int)NNR_EVAL == GRAPH_EVAL,
+               "same order");
+
+/* A kernel of the entry at hand, lowered. */
+typedef struct {
+    LFunc *func;
+    struct LowerBuf *bufs;
+    int n_bufs;
+} Lowered;
+
+/* A function already in the program, by the hash of its text without the name. */
+typedef struct {
+    uint64_t hash;
+    const char *text;
+    LFunc *func;
+} Known;
+
+typedef struct {
+    Arena *arena;
+    Module *module;
+    const LTarget *target;
+    LProgram *program;
+    Vec(Known) known;
+    Why *why;
+} Assembly;
+
+/* ---- names ---- */
+
+static char *identifier(Arena *arena, const char *name)
+{
+    Text t = { .arena = arena };
+    if (isdigit((unsigned char)name[0]) || !name[0])
+        text_add(&t, "_");
+    for (const char *c = name; *c; c++) {
+        char s[2] = { isalnum((unsigned char)*c) ? *c : '_', 0 };
+        text_add(&t, s);
+    }
+    return t.data;
+}
+
+static bool func_taken(const LProgram *p, const char *name)
+{
+    for (int i = 0; i < p->funcs.len; i++)
+        if (!strcmp(p->funcs.data[i]->name, name))
+            return true;
+    return false;
+}
+
+static bool entry_taken(const LProgram *p, const char *c_name)
+{
+    for (int i = 0; i < p->entries.len; i++)
+        if (!strcmp(p->entries.data[i]->c_name, c_name))
+            return true;
+    return false;
+}
+
+/* "mlp", and "mlp_b1" for the same entry with another batch. */
+static const char *entry_c_name(const Assembly *as, const Graph *g)
+{
+    char *name = identifier(as->arena, g->name), *base = name;
+    if (entry_taken(as->program, name) && g->batch)
+        name = base = arena_printf(as->arena, "%s_b%lld", base, (long long)g->batch);
+    for (int i = 2; entry_taken(as->program, name); i++)
+        name = arena_printf(as->arena, "%s_%d", base, i);
+    return name;
+}
+
+/* ---- variables ---- */
+
+static nnr_info info_of(const char *name, const Type *type)
+{
+    nnr_info info = { .name = name, .dtype = (nnr_dtype)type->dtype, .rank = type->rank };
+    for (int d = 0; d < type->rank; d++)
+        info.dims[d] = type->dim[d];
+    return info;
+}
+
+static int64_t aligned(int64_t bytes) { return (bytes + NNR_ALIGN - 1) / NNR_ALIGN * NNR_ALIGN; }
+
+static const char *global_c_name(const Assembly *as, const char *name, int n)
+{
+    char *base = identifier(as->arena, name), *unique = base;
+    for (int i = 0, suffix = 2; i < n; i++) {
+        if (strcmp(as->program->globals[i].c_name, unique) != 0)
+            continue;
+        unique = arena_printf(as->arena, "%s_%d", base, suffix++);
+        i = -1;
+    }
+    return unique;
+}
+
+static void add_globals(Assembly *as)
+{
+    LProgram *p = as->program;
+    p->n_globals = as->module->vars.len;
+    p->globals = ARENA_ARRAY(as->arena, LGlobal, p->n_globals + 1);
+    for (int i = 0; i < p->n_globals; i++) {
+        const Var *var = as->module->vars.data[i];
+        LGlobal *global = &p->globals[i];
+        int64_t *block = var->kind == VAR_SLOT ? &p->slots_bytes : &p->weights_bytes;
+        global->info = info_of(var->name, &var->type);
+        global->c_name = global_c_name(as, var->name, i);
+        global->kind = (nnr_var_kind)var->kind;
+        global->count = type_count(&var->type);
+        global->offset = *block;
+        *block += aligned(global->count * dtype_bytes(var->type.dtype));
+    }
+}
+
+/* ---- inputs and outputs ---- */
+
+static int info_index(const nnr_info *infos, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(infos[i].name, name))
+            return i;
+    return -1;
+}
+
+static void add_signature(Assembly *as, const Graph *g, LEntry *e)
+{
+    e->in = ARENA_ARRAY(as->arena, nnr_info, g->nodes.len + 1);
+    e->out = ARENA_ARRAY(as->arena, nnr_info, g->nodes.len + 1);
+    for (int i = 0; i < g->nodes.len; i++) {
+        const Node *n = g->nodes.data[i];
+        if (n->op == &op_input && info_index(e->in, e->n_in, n->attr[0].name) < 0)
+            e->in[e->n_in++] = info_of(n->attr[0].name, &n->type);
+        else if (n->op == &op_output)
+            e->out[e->n_out++] = info_of(n->attr[0].name, &n->type);
+    }
+}
+
+/* ---- places ---- */
+
+static LRef place_of(const LEntry *e, const KernelDeps *deps, const Node *node)
+{
+    const Node *n = node_storage(node), *root = deps->home[n->id];
+    if (n->op == &op_input)
+        return (LRef){ LR_INPUT, info_index(e->in, e->n_in, n->attr[0].name), 0 };
+    if (n->op == &op_var)
+        return (LRef){ LR_VAR, n->attr[0].var->index, 0 };
+    if (!root)
+        return (LRef){ LR_ARENA, 0, n->offset };
+    if (root->op == &op_update)
+        return (LRef){ LR_VAR, root->attr[0].var->index, 0 };
+    return (LRef){ LR_OUTPUT, info_index(e->out, e->n_out, root->attr[0].name), 0 };
+}
+
+static int64_t buf_bytes(const LBuf *b)
+{
+    return b->count * (b->kind == LK_BOOL ? 1 : b->kind == LK_F64 || b->kind >= LK_I64 ? 8 : 4);
+}
+
+static bool overlap(const LBuf *a, LRef at_a, const LBuf *b, LRef at_b)
+{
+    if (at_a.kind != at_b.kind || at_a.index != at_b.index)
+        return false;
+    return at_a.offset < at_b.offset + buf_bytes(b) && at_b.offset < at_a.offset + buf_bytes(a);
+}
+
+/* Buffers that are only read may overlap each other unnoticed. */
+static void set_noalias(const LFunc *f, const LRef *args)
+{
+    for (int i = 0; i < f->params.len; i++) {
+        LBuf *a = f->params.data[i];
+        a->noalias = true;
+        for (int k = 0; k < f->params.len; k++) {
+            const LBuf *b = f->params.data[k];
+            bool written = a->role != LB_IN || b->role != LB_IN;
+            if (k != i && written && overlap(a, args[i], b, args[k]))
+                a->noalias = false;
+        }
+    }
+}
+
+/* ---- functions ---- */
+
+static uint64_t hash_text(const char *text)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    for (const char *c = text; *c; c++)
+        h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+    return h;
+}
+
+/* The function of the program with f's text, or f, added under a name of its own. */
+static LFunc *share_func(Assembly *as, const Graph *g, LFunc *f)
+{
+    Text t = { .arena = as->arena };
+    const char *name = f->name, *base;
+    f->name = "f";
+    loop_print_func(f, &t);
+    uint64_t hash = hash_text(t.data);
+    for (int i = 0; i < as->known.len; i++)
+        if (as->known.data[i].hash == hash && !strcmp(as->known.data[i].text, t.data))
+            return as->known.data[i].func;
+    if (func_taken(as->program, name))
+        name = arena_printf(as->arena, "%s_%s", identifier(as->arena, g->name), name);
+    base = name;
+    for (int i = 2; func_taken(as->program, name); i++)
+        name = arena_printf(as->arena, "%s_%d", base, i);
+    f->name = name;
+    VEC_PUSH(as->arena, &as->program->funcs, f);
+    VEC_PUSH(as->arena, &as->known, (Known){ hash, t.data, f });
+    return f;
+}
+
+static LCall make_call(Assembly *as, const Graph *g, const LEntry *e, const KernelDeps *deps, int k,
+                       const Lowered *low)
+{
+    LFunc *f = low->func;
+    LCall call = { .args = ARENA_ARRAY(as->arena, LRef, f->params.len + 1) };
+    for (int i = 0; i < low->n_bufs; i++)
+        call.args[i] = place_of(e, deps, low->bufs[i].node);
+    if (f->params.len > low->n_bufs)
+        call.args[low->n_bufs] = (LRef){ LR_ARENA, 0, g->kernels.data[k]->scratch_offset };
+    set_noalias(f, call.args);
+    call.func = share_func(as, g, f);
+    return call;
+}
+
+/* ---- entries ---- */
+
+static void note_use(const Assembly *as, LEntry *e, const LCall *call)
+{
+    e->uses_ctx |= call->func->uses_ctx;
+    for (int i = 0; i < call->func->params.len; i++) {
+        if (call->args[i].kind != LR_VAR)
+            continue;
+        bool slot = as->program->globals[call->args[i].index].kind == NNR_SLOT;
+        e->uses_slots |= slot;
+        e->writes_weights |= !slot && call->func->params.data[i]->role != LB_IN;
+    }
+}
+
+static bool add_entry(Assembly *as, Graph *g)
+{
+    LEntry *e = ARENA_NEW(as->arena, LEntry);
+    Lowered *low = ARENA_ARRAY(as->arena, Lowered, g->kernels.len + 1);
+    for (int k = 0; k < g->kernels.len; k++) {
+        Lowered *l = &low[k];
+        l->func = lower_kernel(as->arena, g, g->kernels.data[k], as->target, &l->bufs, &l->n_bufs);
+        int scratch = l->func->scratch_bytes > 0;
+        if (l->n_bufs + scratch != l->func->params.len) {
+            snprintf(as->why->text, sizeof as->why->text, "compiler fault: parameters of kernel %s",
+                     l->func->name);
+            return false;
+        }
+    }
+    PassCtx ctx = { .arena = as->arena, .target = as->target };
+    if (!pass_plan(&ctx, g)) {
+        *as->why = ctx.why;
+        return false;
+    }
+    e->name = g->name;
+    e->c_name = entry_c_name(as, g);
+    e->train = g->train;
+    e->kind = (nnr_entry_kind)g->kind;
+    e->batch = g->batch;
+    e->arena_bytes = g->arena_bytes;
+    add_signature(as, g, e);
+    const KernelDeps *deps = kernel_deps(as->arena, g);
+    for (int k = 0; k < g->kernels.len; k++) {
+        LCall call = make_call(as, g, e, deps, k, &low[k]);
+        note_use(as, e, &call);
+        VEC_PUSH(as->arena, &e->calls, call);
+    }
+    VEC_PUSH(as->arena, &as->program->entries, e);
+    return true;
+}
+
+LProgram *assemble(Module *m, const LTarget *target, const char *source, Why *why)
+{
+    Assembly as = { .arena = m->arena, .module = m, .target = target, .why = why };
+    as.program = ARENA_NEW(m->arena, LProgram);
+    as.program->arena = m->arena;
+    as.program->name = m->name;
+    as.program->c_name = identifier(m->arena, m->name);
+    as.program->source = source;
+    add_globals(&as);
+    for (int i = 0; i < m->graphs.len; i++)
+        if (m->graphs.data[i]->kind != GRAPH_BODY && !add_entry(&as, m->graphs.data[i]))
+            return NULL;
+    return as.program;
+}

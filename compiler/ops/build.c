@@ -67,6 +67,12 @@ Node *build_reshape(Graph *g, Node *a, int rank, const int64_t *dim)
     return graph_must_add(g, &op_reshape, &a, 1, attr);
 }
 
+Node *build_copy(Graph *g, Node *a)
+{
+    Attr attr[MAX_ATTR] = { attr_ints(a->type.dim, a->type.rank) };
+    return graph_must_add(g, &op_reshape, &a, 1, attr);
+}
+
 Node *build_transpose(Graph *g, Node *a, const int64_t *perm)
 {
     bool identity = true;

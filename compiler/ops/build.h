@@ -14,6 +14,8 @@ Node *build_full(Graph *g, Type type, double value); /* scalar constant, broadca
 Node *build_like(Graph *g, const Node *a, double value);
 Node *build_const(Graph *g, Type type, const double *data);
 Node *build_reshape(Graph *g, Node *a, int rank, const int64_t *dim);
+/* A reshape to the shape it has: what fusion uses for a copy in memory. */
+Node *build_copy(Graph *g, Node *a);
 Node *build_transpose(Graph *g, Node *a, const int64_t *perm);
 /* NumPy rule: trailing axes align, dims of 1 repeat; NULL when the shapes do not fit. */
 Node *build_broadcast_to(Graph *g, Node *a, int rank, const int64_t *dim);

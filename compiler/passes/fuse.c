@@ -146,7 +146,7 @@ static void copy_root(Fuse *f, Node *root)
     Node *value = root->in[0];
     g->loc = root->loc;
     g->path = value->path;
-    Node *copy = build_reshape(g, value, value->type.rank, value->type.dim);
+    Node *copy = build_copy(g, value);
     Kernel *k = new_kernel(g, KERNEL_MAP);
     copy->kernel = k;
     copy->offset = -1;

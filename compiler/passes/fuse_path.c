@@ -113,7 +113,7 @@ static Node *copy_of(Fuse *f, Node *value)
     Graph *g = f->g;
     g->loc = value->loc;
     g->path = value->path;
-    Node *copy = build_reshape(g, value, value->type.rank, value->type.dim);
+    Node *copy = build_copy(g, value);
     copy->mark = 1;
     VEC_PUSH(f->arena, &f->copies, copy);
     return copy;

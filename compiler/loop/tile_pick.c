@@ -32,7 +32,10 @@ static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_
         if (on_vec)
             own *= (double)cols;
         bool apart = on_vec && t->lanes > 1 && !t->pack[o] && stride(c, o, t->vec) != 1;
-        loads += apart ? own * t->lanes * 1.5 : own; /* lanes collected one by one */
+        loads += apart ? own * t->lanes * 2 : own; /* lanes collected one by one */
+        /* Rows a multiple of 4 KiB apart share one cache set: more of them than ways push each other out. */
+        if (stride(c, o, t->row[0]) && stride(c, o, t->row[0]) % 1024 == 0 && n0 > 6)
+            loads += own;
     }
     double most = work > loads ? work : loads;
     return (most > 8 ? most : 8) / 2;
@@ -44,7 +47,7 @@ static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64
     if (t->kind == TILE_DOT)
         return outputs * ((double)cols + 10);
     bool apart = t->lanes > 1 && t->vec >= 0 && c->out_stride[t->vec] != 1;
-    return outputs * (double)cols * (apart ? t->lanes * 1.5 : 1.5);
+    return outputs * (double)cols * (apart ? t->lanes * 2 : 1.5);
 }
 
 /* Cycles of the whole grid for tiles of this size, edges included. */
@@ -99,17 +102,36 @@ static bool pack_size(const LContract *c, const LTile *t, int o, double *element
     return *elements < 1e9;
 }
 
-/* Vectors of one operand that a step reads far apart: a panel keeps them together (pages, cache sets). */
+/* What it costs to read vectors of operand o where it lies, its steps being far apart: more lines than
+ * needed fall on the same cache sets and on ever new pages. A panel keeps them together. */
 static double far_cycles(const Pick *p, const LTile *t, int o)
 {
     const LContract *c = p->c;
     int64_t nearest = INT64_MAX, rows = extent(c, t->row[0]) * extent(c, t->row[1]);
-    for (int k = c->n_out; k < c->n_index; k++)
-        if (stride(c, o, k) && c->extent[k] > 16)
-            nearest = min64(nearest, stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k));
-    bool far = nearest != INT64_MAX && nearest >= 512;
-    double reads = (double)p->steps * (double)((rows + 11) / 12);
-    return far ? reads * ((double)c->extent[t->vec] / t->lanes) * 0.75 : 0;
+    double span = 4;
+    for (int k = c->n_out; k < c->n_index; k++) {
+        int64_t s = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
+        span += (double)s * 4 * (double)(c->extent[k] - 1);
+        if (s && c->extent[k] > 16)
+            nearest = min64(nearest, s);
+    }
+    if (nearest == INT64_MAX || nearest <= 2 * (int64_t)t->lanes * t->cols || span < (double)c->target->l1)
+        return 0;
+    double reads = (double)p->steps * (double)((rows + 11) / 12) * (double)c->extent[t->vec] / t->lanes;
+    return reads * (span > (double)c->target->l2 ? 3 : 0.5);
+}
+
+/* Every row of tiles reads the vectors' operands again, from the cache that holds a panel. */
+static double panel_cycles(const Pick *p, const LTile *t)
+{
+    const LContract *c = p->c;
+    double width = (double)t->lanes * t->cols, bytes = (double)p->steps * width * 4;
+    int64_t tiles = 1;
+    for (int r = 0; r < 2; r++)
+        tiles *= (extent(c, t->row[r]) + t->rows[r] - 1) / t->rows[r];
+    double line = bytes > (double)c->target->l2 / 2 ? 3 : bytes > (double)c->target->l1 / 2 ? 0.25 : 0;
+    double panels = ((double)c->extent[t->vec] + width - 1) / width;
+    return panels * (double)tiles * (double)p->steps * t->cols * line;
 }
 
 static void consider(Pick *p, LTile t)
@@ -122,7 +144,7 @@ static void consider(Pick *p, LTile t)
             if (!s || !pack_size(c, &t, o, &elements))
                 continue;
             double apart = c->costly[o] ? 2 : 0;
-            double pack = elements * (s == 1 ? 0.5 : 1.25) + 200;
+            double pack = elements * (s == 1 ? 0.25 : 2) + 200;
             LTile packed = t;
             packed.pack[o] = true;
             bool gain = s != 1 ? grid_cycles(p, &packed) + pack < grid_cycles(p, &t)
@@ -134,6 +156,8 @@ static void consider(Pick *p, LTile t)
                 cost += far_cycles(p, &t, o);
             }
         }
+    if (t.kind == TILE_OUTER && t.lanes > 1)
+        cost += panel_cycles(p, &t);
     t.cost = cost + grid_cycles(p, &t);
     if (p->best.cost == 0 || t.cost < p->best.cost)
         p->best = t;

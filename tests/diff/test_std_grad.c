@@ -80,6 +80,7 @@ static const Sample SAMPLES[] = {
     { "sinusoidal_positions", SEQ, "sinusoidal_positions(x)" },
     { "rnn_cell", ROW, "rnn_cell(x, 0.5 * x)" },
     { "gru_cell", ROW, "gru_cell(x, 0.5 * x)" },
+    { "lstm_cell", ROW, "lstm_sum(x)" },
 
     { "mse", ROW, "mse(x, 0.3)" },
     { "mae", ROW, "mae(x, 0.3)" },
@@ -101,13 +102,15 @@ static const char *program(Arena *arena, const Sample *s)
     return arena_printf(arena,
         "fn square_init(fan_in: int, fan_out: int) = orthogonal()\n"
         "layer probe(x: f32[N, ...S]) -> f32[N, ...S] { param p: f32[...S] = normal(); return x + p }\n"
+        "layer lstm_sum(x) { h, c = lstm_cell(x, 0.5 * x, 0.3 * x); return h + 0.5 * c }\n"
         "layer part(x, label: i32[N]) = %s\n"
         "net f(input: %s, label: i32[N]) { moved = probe(input); y = part(moved, label); return y }\n"
         "train t {\n"
         "    data input: %s = npy(\"x\")\n"
         "    data label: i32[N] = npy(\"y\")\n"
         "    batch 3\n"
-        "    minimize mean(square(f(input, label)) + 0.7 * f(input, label)) with sgd(lr = 1.0)\n"
+        "    y = f(input, label)\n"
+        "    minimize mean(square(y) + 0.7 * y) + 0.1 * l2(f) + 0.2 * l1(f, biases = true) with sgd(lr = 1.0)\n"
         "}\n", s->expr, s->input, s->input);
 }
 

@@ -181,7 +181,8 @@ static void test_conv2d(void **state)
 static void test_conv_kinds(void **state)
 {
     (void)state;
-    Run a = run_net("net f(x: f32[2, 7, 4]) { y = conv1d(x, 6, 3, stride = 2, pad = 1, dilation = 2, groups = 2)\n return y }\n");
+    Run a = run_net("net f(x: f32[2, 7, 4]) {\n"
+                    "y = conv1d(x, 6, 3, stride = 2, pad = 1, dilation = 2, groups = 2)\n return y }\n");
     Run b = run_net("net f(x: f32[2, 7, 4]) { z = conv2d(reshape(x, [2, 7, 1, 4]), 6, [3, 1], stride = [2, 1], pad = [1, 0],\n"
                     " dilation = [2, 1], groups = 2)\n return z }\n");
     memcpy(case_var(&b.c, "f.z.weight")->data, case_var(&a.c, "f.y.weight")->data, sizeof(double) * 3 * 2 * 6);

@@ -108,11 +108,20 @@ static bool wants_memory(const Node *n)
     return (n->op->flags & (OP_ROOT | OP_OPAQUE)) || n->op == &op_contract;
 }
 
+/* A broadcast constant is made again rather than copied. */
+static bool made_from_nothing(const Node *n)
+{
+    return n->op == &op_broadcast && (n->in[0]->op->flags & OP_LEAF) && n->in[0]->op != &op_var &&
+           n->in[0]->op != &op_input;
+}
+
 static Node *copy_of(Fuse *f, Node *value)
 {
     Graph *g = f->g;
     g->loc = value->loc;
     g->path = value->path;
+    if (made_from_nothing(value))
+        return graph_must_add(g, value->op, value->in, value->n_in, value->attr);
     Node *copy = build_copy(g, value);
     copy->mark = 1;
     VEC_PUSH(f->arena, &f->copies, copy);

@@ -47,7 +47,11 @@ static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64
     if (t->kind == TILE_DOT)
         return outputs * ((double)cols + 10);
     bool apart = t->lanes > 1 && t->vec >= 0 && c->out_stride[t->vec] != 1;
-    return outputs * (double)cols * (apart ? t->lanes * 2 : 1.5);
+    double each = apart ? t->lanes * 2 : 1.5;
+    for (int r = 0; r < 2; r++) /* rows on pages of their own */
+        if (t->row[r] >= 0 && t->rows[r] > 1 && c->out_stride[t->row[r]] >= 1024)
+            each += 1.5;
+    return outputs * (double)cols * each;
 }
 
 /* Cycles of the whole grid for tiles of this size, edges included. */
@@ -102,12 +106,25 @@ static bool pack_size(const LContract *c, const LTile *t, int o, double *element
     return *elements < 1e9;
 }
 
+/* How often the vectors of operand o are read, in all: its elements, once for every row of tiles. */
+static double vector_reads(const Pick *p, const LTile *t, int o)
+{
+    const LContract *c = p->c;
+    double reads = (double)p->steps;
+    for (int k = 0; k < c->n_out; k++) {
+        int64_t block = k == t->vec ? t->lanes : k == t->row[0] ? t->rows[0] : k == t->row[1] ? t->rows[1] : 1;
+        bool again = k == t->vec || stride(c, o, k) != 0;
+        reads *= again && k != t->vec ? (double)c->extent[k] : (double)((c->extent[k] + block - 1) / block);
+    }
+    return reads;
+}
+
 /* What it costs to read vectors of operand o where it lies, its steps being far apart: more lines than
  * needed fall on the same cache sets and on ever new pages. A panel keeps them together. */
 static double far_cycles(const Pick *p, const LTile *t, int o)
 {
     const LContract *c = p->c;
-    int64_t nearest = INT64_MAX, rows = extent(c, t->row[0]) * extent(c, t->row[1]);
+    int64_t nearest = INT64_MAX;
     double span = 4;
     for (int k = c->n_out; k < c->n_index; k++) {
         int64_t s = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
@@ -117,21 +134,15 @@ static double far_cycles(const Pick *p, const LTile *t, int o)
     }
     if (nearest == INT64_MAX || nearest <= 2 * (int64_t)t->lanes * t->cols || span < (double)c->target->l1)
         return 0;
-    double reads = (double)p->steps * (double)((rows + 11) / 12) * (double)c->extent[t->vec] / t->lanes;
-    return reads * (span > (double)c->target->l2 ? 3 : 0.5);
+    return vector_reads(p, t, o) * (span > (double)c->target->l2 ? 3 : 0.5);
 }
 
-/* Every row of tiles reads the vectors' operands again, from the cache that holds a panel. */
-static double panel_cycles(const Pick *p, const LTile *t)
+/* The same for a panel, from the cache that holds it. */
+static double panel_cycles(const Pick *p, const LTile *t, int o)
 {
-    const LContract *c = p->c;
-    double width = (double)t->lanes * t->cols, bytes = (double)p->steps * width * 4;
-    int64_t tiles = 1;
-    for (int r = 0; r < 2; r++)
-        tiles *= (extent(c, t->row[r]) + t->rows[r] - 1) / t->rows[r];
-    double line = bytes > (double)c->target->l2 / 2 ? 3 : bytes > (double)c->target->l1 / 2 ? 0.25 : 0;
-    double panels = ((double)c->extent[t->vec] + width - 1) / width;
-    return panels * (double)tiles * (double)p->steps * t->cols * line;
+    double bytes = (double)p->steps * (double)t->lanes * t->cols * 4;
+    double line = bytes > (double)p->c->target->l2 / 2 ? 3 : bytes > (double)p->c->target->l1 / 2 ? 0.25 : 0;
+    return vector_reads(p, t, o) * line;
 }
 
 static void consider(Pick *p, LTile t)
@@ -141,7 +152,10 @@ static void consider(Pick *p, LTile t)
     if (t.kind == TILE_OUTER && t.lanes > 1)
         for (int o = 0; o < c->n_operand; o++) {
             int64_t s = stride(c, o, t.vec);
-            if (!s || !pack_size(c, &t, o, &elements))
+            if (!s)
+                continue;
+            cost += panel_cycles(p, &t, o);
+            if (!pack_size(c, &t, o, &elements))
                 continue;
             double apart = c->costly[o] ? 2 : 0;
             double pack = elements * (s == 1 ? 0.25 : 2) + 200;
@@ -156,8 +170,6 @@ static void consider(Pick *p, LTile t)
                 cost += far_cycles(p, &t, o);
             }
         }
-    if (t.kind == TILE_OUTER && t.lanes > 1)
-        cost += panel_cycles(p, &t);
     t.cost = cost + grid_cycles(p, &t);
     if (p->best.cost == 0 || t.cost < p->best.cost)
         p->best = t;
@@ -171,8 +183,6 @@ static void consider_rows(Pick *p, LTile t, int max_cols)
     int64_t most0 = min64(extent(c, t.row[0]), 16), most1 = min64(extent(c, t.row[1]), 8);
     for (int cols = 1; cols <= max_cols; cols++)
         for (int64_t n1 = 1; n1 <= most1; n1++) {
-            if (t.row[1] >= 0 && c->extent[t.row[1]] % n1)
-                continue;
             for (int64_t n0 = 1; n0 <= most0; n0++) {
                 if (n0 * n1 * cols + cols + 1 > registers)
                     break;

@@ -142,7 +142,9 @@ int nnr_metric_index(const nnr_train *train, const nnr_entry *e, int i)
 {
     for (int k = 0; i > 0 && k < train->n_metrics && k < NNR_MAX_METRICS; k++)
         if (strcmp(train->metrics[k], e->out[i].name) == 0) return k;
-    return -1;
+    /* Names may differ; the order behind the loss may not, where all metrics are there. */
+    bool all = e->n_out - 1 == train->n_metrics && train->n_metrics <= NNR_MAX_METRICS;
+    return i > 0 && all ? i - 1 : -1;
 }
 
 /* A metric that several steps report counts as the last of them says. */

@@ -30,7 +30,8 @@ void nnr_batcher_inputs(const nnr_batcher *b, const nnr_entry *entry, const void
  * the row in the batch; -1 when all are finite. */
 int nnr_batcher_find_nonfinite(const nnr_batcher *b, int64_t n, int64_t *row);
 
-/* Index of the block's metric that output i of an entry is; -1 for the loss and for unknown names. */
+/* Index of the block's metric that output i of an entry is, by name, else by position when the entry
+ * gives all metrics; -1 for the loss and others. */
 int nnr_metric_index(const nnr_train *train, const nnr_entry *entry, int i);
 /* Adds the outputs of step `step` (0 for evaluation) over n samples. */
 void nnr_totals_add(nnr_totals *t, const nnr_batcher *b, const nnr_entry *entry, int step, int64_t n);

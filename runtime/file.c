@@ -75,6 +75,14 @@ bool nnr_file_read(const char *path, nnr_bytes *out, nnr_error *err)
     return ok;
 }
 
+size_t nnr_file_head(const char *path, uint8_t *bytes, size_t n)
+{
+    gzFile gz = gzopen(path, "rb");
+    int got = gz ? gzread(gz, bytes, (unsigned)n) : 0;
+    if (gz) gzclose(gz);
+    return got > 0 ? (size_t)got : 0;
+}
+
 /* ---- finding ---------------------------------------------------------------------------------- */
 
 static bool is_file(const char *path)

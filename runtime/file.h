@@ -11,6 +11,8 @@ typedef struct {
 } nnr_bytes;
 
 bool nnr_file_read(const char *path, nnr_bytes *out, nnr_error *err);
+/* The first n bytes (of what a gzip'd file holds); how many there were. */
+size_t nnr_file_head(const char *path, uint8_t *bytes, size_t n);
 /* Path of data file `file` below dir, as it is or with ".gz". When there is none the message shows
  * what the folder holds. */
 bool nnr_file_find(const char *dir, const char *file, char *path, size_t size, nnr_error *err);

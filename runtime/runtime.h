@@ -136,8 +136,8 @@ nnr_status nnr_run_train(const nnr_program *program, nnr_model *model, const nnr
                          nnr_train_result *result, nnr_error *err);
 
 /* How many samples the files of a block give for training and for validation (0: none), so that a
- * compiler can make entries for the last partial batch: n_train % batch, n_valid % batch. Reads the
- * files. */
+ * compiler can make entries for the last partial batch: n_train % batch, n_valid % batch. Quick
+ * where a file's header tells (IDX); else reads the files. */
 nnr_status nnr_count_samples(const nnr_train *train, const char *data_dir, uint64_t seed, int64_t *n_train,
                              int64_t *n_valid, nnr_error *err);
 

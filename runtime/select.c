@@ -1,5 +1,6 @@
 /* Samples for training and for validation. See select.h. */
 #include "runtime/select.h"
+#include "runtime/file.h"
 #include "runtime/shuffle.h"
 #include <stdlib.h>
 #include <string.h>
@@ -63,13 +64,51 @@ const nnr_samples *nnr_selection_valid(const nnr_selection *s)
     return s->separate ? &s->validation : &s->training;
 }
 
-nnr_status nnr_count_samples(const nnr_train *train, const char *data_dir, uint64_t seed, int64_t *n_train,
-                             int64_t *n_valid, nnr_error *err)
+/* ---- counting --------------------------------------------------------------------------------------- */
+
+/* The number of samples of an IDX file is in its first 8 bytes; -1 for other readers. */
+static bool count_quickly(const nnr_train *t, bool valid, const char *dir, int64_t *n, nnr_error *err)
+{
+    *n = -1;
+    for (int i = 0; i < t->n_data; i++) {
+        const nnr_source *source = valid ? &t->data[i].valid : &t->data[i].train;
+        char path[1024];
+        uint8_t head[8];
+        if (source->reader != NNR_IDX) continue;
+        if (!nnr_file_find(dir ? dir : ".", source->file, path, sizeof path, err)) return false;
+        if (nnr_file_head(path, head, sizeof head) < sizeof head) continue; /* the full reader will tell */
+        nnr_dataset d = {.count = (int64_t)head[4] << 24 | head[5] << 16 | head[6] << 8 | head[7]};
+        nnr_dataset_slice(&d, source->first, source->last);
+        *n = d.count;
+        return true;
+    }
+    return true;
+}
+
+static bool count_fully(const nnr_train *t, const char *dir, uint64_t seed, int64_t *n_train,
+                        int64_t *n_valid, nnr_error *err)
 {
     nnr_selection s;
-    if (!nnr_selection_open(&s, train, data_dir, seed, true, err)) return NNR_FAILED;
+    if (!nnr_selection_open(&s, t, dir, seed, true, err)) return false;
     *n_train = s.n_train;
     *n_valid = s.n_valid;
     nnr_selection_close(&s);
-    return NNR_OK;
+    return true;
+}
+
+nnr_status nnr_count_samples(const nnr_train *train, const char *data_dir, uint64_t seed, int64_t *n_train,
+                             int64_t *n_valid, nnr_error *err)
+{
+    bool separate = train->has_validation && !(train->split > 0);
+    *n_valid = 0;
+    if (!count_quickly(train, false, data_dir, n_train, err)) return NNR_FAILED;
+    if (separate && !count_quickly(train, true, data_dir, n_valid, err)) return NNR_FAILED;
+    if (*n_train >= 0 && *n_valid >= 0) {
+        if (!separate && train->split > 0) {
+            *n_valid = nnr_split_count(train->split, *n_train);
+            *n_train -= *n_valid;
+        }
+        return NNR_OK;
+    }
+    return count_fully(train, data_dir, seed, n_train, n_valid, err) ? NNR_OK : NNR_FAILED;
 }

@@ -30,12 +30,17 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-void nnr_split(uint64_t seed, double fraction, int64_t n, int64_t *out, int64_t *n_valid)
+int64_t nnr_split_count(double fraction, int64_t n)
 {
     int64_t k = (int64_t)llround(fraction * (double)n);
     if (k < 1 && fraction > 0) k = 1;
     if (k > n - 1) k = n - 1;
-    if (k < 0) k = 0;
+    return k < 0 ? 0 : k;
+}
+
+void nnr_split(uint64_t seed, double fraction, int64_t n, int64_t *out, int64_t *n_valid)
+{
+    int64_t k = nnr_split_count(fraction, n);
     permute(nnr_key(seed, 0, SALT_SPLIT), n, out);
     qsort(out, (size_t)k, sizeof *out, ascending);
     qsort(out + k, (size_t)(n - k), sizeof *out, ascending);

@@ -420,6 +420,32 @@ static void text_pairs(void **state)
     nnr_selection_close(&s);
 }
 
+/* What the header of one IDX file tells must be what the reader finds. */
+static void counting(void **state)
+{
+    (void)state;
+    static const nnr_info image = {"x", NNR_F32, 2, {4, 2}};
+    char bytes[12 + 20] = {0, 0, 8, 2, 0, 0, 0, 10, 0, 0, 0, 2};
+    nnr_data data[1] = {{image, {.reader = NNR_IDX, .file = "a.idx", .last = 0.75}, {.reader = NNR_IDX, .file = "a.idx", .first = 0.75, .last = 1}}};
+    nnr_train t = {.name = "fit", .batch = 4, .data = data, .n_data = 1, .has_validation = true};
+    int64_t n_train, n_valid;
+    nnr_error e;
+    nnr_selection s;
+    put("a.idx", bytes, sizeof bytes);
+    for (int split = 0; split < 2; split++) {
+        t.split = split * 0.3;
+        assert_int_equal(nnr_count_samples(&t, dir, 5, &n_train, &n_valid, &e), NNR_OK);
+        assert_true(nnr_selection_open(&s, &t, dir, 5, true, &e));
+        assert_int_equal(n_train, s.n_train);
+        assert_int_equal(n_valid, s.n_valid);
+        assert_int_equal(n_train, split ? 5 : 7);
+        nnr_selection_close(&s);
+    }
+    data[0].train.file = "b.idx";
+    assert_int_equal(nnr_count_samples(&t, dir, 5, &n_train, &n_valid, &e), NNR_FAILED);
+    assert_non_null(strstr(e.text, "b.idx: error: data file not found"));
+}
+
 /* Real files, where they are at hand. */
 static void real_files(void **state)
 {
@@ -472,6 +498,7 @@ int main(void)
         cmocka_unit_test(idx_types),   cmocka_unit_test(text),
         cmocka_unit_test_setup_teardown(files, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(gzip, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(text_pairs, make_dir, remove_dir), cmocka_unit_test(real_files)};
+        cmocka_unit_test_setup_teardown(text_pairs, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(counting, make_dir, remove_dir), cmocka_unit_test(real_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -536,6 +536,40 @@ static void full_disk(void **state)
     assert_non_null(strstr(e.text, "/dev/full: error: cannot be written: No space left on device"));
 }
 
+/* Two steps a batch: both run on the same samples, each with its own count; losses are told apart. */
+static void several_steps(void **state)
+{
+    Fixture *f = *state;
+    static const char *const steps[] = {"duo.first", "duo.second"}, *const metrics[] = {"right"};
+    nnr_entry entries[5] = {tiny_entries[0], tiny_entries[1], tiny_entries[1], tiny_entries[6], tiny_entries[6]};
+    nnr_train t = tiny_train;
+    nnr_program p = tiny_program;
+    nnr_train_options o = options_for(f);
+    nnr_train_result r;
+    nnr_error e;
+    entries[1].name = entries[3].name = steps[0];
+    entries[2].name = entries[4].name = steps[1];
+    t.steps = steps, t.n_steps = 2, t.eval = NULL, t.has_validation = false;
+    t.metrics = metrics; /* another name than the entries': taken by position */
+    p.entries = entries, p.n_entries = 5, p.trains = &t;
+    o.json = true;
+    o.epochs = 2;
+    o.output = path_of(f, "w.safetensors");
+    assert_int_equal(nnr_run_train(&p, NULL, &o, &r, &e), NNR_OK);
+    assert_int_equal(r.steps, 10);
+    assert_int_equal(r.last.train.samples, 35);
+    assert_int_equal(r.last.train.n_losses, 2);
+    assert_string_equal(r.last.train.losses[1].name, "second");
+    double sum = r.last.train.losses[0].value + r.last.train.losses[1].value;
+    assert_true(r.last.train.loss == sum && r.last.train.losses[1].value < r.last.train.losses[0].value);
+    assert_true(r.last.train.metrics[0].value > 0.6 && r.last.train.metrics[0].value <= 1);
+    assert_non_null(strstr(f->said, ", \"losses\": {\"first\": 0."));
+    assert_null(strstr(f->said, "\"val\""));
+    tiny_break_at = 6;
+    assert_int_equal(nnr_run_train(&p, NULL, &o, &r, &e), NNR_NONFINITE);
+    assert_non_null(strstr(e.text, "at step 7 (epoch 2, batch 2 of 5, duo.first)"));
+}
+
 static void bar_fits_the_terminal(void *user, int level, const char *text)
 {
     if (level != NNR_SAY_BAR || text[1] == '\033') return;
@@ -570,6 +604,6 @@ int main(void)
         TEST(killed_run_goes_on_to_the_same_bits), TEST(finished_run_can_be_prolonged),
         TEST(foreign_checkpoints_are_refused), TEST(nan_loss_is_pinned_down), TEST(infinite_weight_is_found),
         TEST(nan_in_the_data_is_told), TEST(patience_keeps_the_best), TEST(split_holds_samples_out),
-        TEST(init_and_bad_options), TEST(full_disk), TEST(progress_bar)};
+        TEST(init_and_bad_options), TEST(full_disk), TEST(several_steps), TEST(progress_bar)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

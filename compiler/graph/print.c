@@ -5,7 +5,8 @@
  * where everything behind the type is optional, and roots have neither number nor type. Attributes
  * `shape` and `dtype` repeat the result type and are left out. A contract shows how its operands are
  * indexed; see add_contract. Kernels, when fused, follow the nodes in execution order:
- *     kernel kN KIND "name" results %A, %B scratch=BYTES at=BYTES */
+ *     kernel kN KIND "name" results %A, %B rows=R cols=C scratch=BYTES at=BYTES
+ * (rows and cols of a kernel over rows; scratch once lowering told it). */
 #include "graph/text_form.h"
 
 #include <math.h>
@@ -230,7 +231,7 @@ static void add_kernel(Text *out, const Kernel *k)
     text_add(out, " results");
     for (int i = 0; i < k->results.len; i++)
         text_addf(out, "%s%%%d", i ? ", " : " ", k->results.data[i]->id);
-    if (k->rows)
+    if (k->rows || k->cols)
         text_addf(out, " rows=%lld cols=%lld", (long long)k->rows, (long long)k->cols);
     if (k->scratch_bytes)
         text_addf(out, " scratch=%lld at=%lld", (long long)k->scratch_bytes, (long long)k->scratch_offset);

@@ -182,6 +182,13 @@ static bool read_node(Reader *r)
 
 /* ---- kernels ---- */
 
+/* `FIRST=N SECOND=N`, or nothing. */
+static bool read_pair(Reader *r, const char *first, int64_t *a, const char *second, int64_t *b)
+{
+    return !read_accept(r, first) || (read_expect(r, "=") && read_int(r, a) && read_expect(r, second) &&
+                                      read_expect(r, "=") && read_int(r, b));
+}
+
 static bool read_kernel(Reader *r)
 {
     const char *kind;
@@ -208,13 +215,8 @@ static bool read_kernel(Reader *r)
             return false;
         VEC_PUSH(r->arena, &k->results, n);
     } while (read_accept(r, ","));
-    if (read_accept(r, "rows") && (!read_expect(r, "=") || !read_int(r, &k->rows) ||
-                                   !read_expect(r, "cols") || !read_expect(r, "=") ||
-                                   !read_int(r, &k->cols)))
-        return false;
-    if (read_accept(r, "scratch") &&
-        (!read_expect(r, "=") || !read_int(r, &k->scratch_bytes) || !read_expect(r, "at") ||
-         !read_expect(r, "=") || !read_int(r, &k->scratch_offset)))
+    if (!read_pair(r, "rows", &k->rows, "cols", &k->cols) ||
+        !read_pair(r, "scratch", &k->scratch_bytes, "at", &k->scratch_offset))
         return false;
     VEC_PUSH(r->arena, &r->graph->kernels, k);
     return read_at_end(r) || read_fail(r, r->at, "expected the end of the line");

@@ -151,8 +151,8 @@ static bool check_kernel(Check *c, const Kernel *k)
         return fault(c, NULL, "kernel k%d is of no known kind", k->id);
     if (k->nodes.len == 0 || k->results.len == 0)
         return fault(c, NULL, "kernel k%d (%s) has no %s", k->id, k->name, k->nodes.len ? "results" : "nodes");
-    if (k->scratch_bytes < 0 || k->scratch_offset < 0)
-        return fault(c, NULL, "kernel k%d (%s) has negative scratch", k->id, k->name);
+    if (k->scratch_bytes < 0 || k->scratch_offset < 0 || k->rows < 0 || k->cols < 0)
+        return fault(c, NULL, "kernel k%d (%s) has a negative size", k->id, k->name);
     for (int i = 0; i < k->nodes.len; i++) {
         const Node *n = k->nodes.data[i];
         if (n->id < 0 || n->id >= c->g->nodes.len || c->g->nodes.data[n->id] != n)

@@ -354,7 +354,7 @@ static const char *const EVERYTHING =
     "  %10 = slice %0 {start=[0,1], stop=[2,3], step=[1,2]} : f32[2,1]\n"
     "  output %6 {name=\"y\"}\n"
     "  update %1 {var=@fc.weight}\n"
-    "  kernel k0 contract \"fc_contract\" results %6 scratch=64 at=32\n"
+    "  kernel k0 contract \"fc_contract\" results %6 rows=4 cols=3 scratch=64 at=32\n"
     "}\n";
 
 static void test_text_round_trip(void **state)

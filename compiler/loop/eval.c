@@ -196,6 +196,9 @@ static void eval_local(Eval *ev, const LBuf *buf)
     if (!ev->memory[buf->id])
         ev->memory[buf->id] = arena_alloc(ev->arena, bytes);
     memset(ev->memory[buf->id], 0xff, bytes);
+    for (int64_t i = 0; buf->data && i < buf->count; i++) /* a table of constants */
+        write_memory(ev->memory[buf->id] + i * lkind_bytes(buf->kind), buf->kind,
+                     (LVal){ lkind_is_float(buf->kind) ? 0 : (int64_t)buf->data[i], buf->data[i] });
 }
 
 static void eval_stmt(Eval *ev, const LStmt *s)

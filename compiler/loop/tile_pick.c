@@ -126,7 +126,7 @@ static double far_cycles(const Pick *p, const LTile *t, int o)
     const LContract *c = p->c;
     int64_t nearest = INT64_MAX;
     double span = 4;
-    for (int k = c->n_out; k < c->n_index; k++) {
+    for (int k = c->n_out; k >= 0 && k < c->n_index; k++) {
         int64_t s = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
         span += (double)s * 4 * (double)(c->extent[k] - 1);
         if (s && c->extent[k] > 16)

@@ -124,7 +124,7 @@ static bool choose_columns(CsvFile *csv, const nnr_info *as, nnr_error *err)
     nnr_batch_type_text(type, sizeof type, as);
     nnr_fail(err, "%s: error: %d columns are read for %s: %s, which takes %lld a sample", csv->path,
              csv->n_columns, as->name, type, (long long)want);
-    return nnr_note(err, "the file has %d columns; choose them with columns, or change the shape",
+    return nnr_note(err, "the file has %d columns; choose them with columns = [...], or change the shape",
                     csv->width);
 }
 
@@ -169,14 +169,14 @@ static bool field_value(const CsvFile *csv, const CsvField *f, int column, doubl
         at(csv, f, err, f->text[0] ? "" : "an empty field");
         if (f->text[0]) nnr_append(err->text, sizeof err->text, "a missing value, \"%.20s\",", f->text);
         name_column(csv, column, err);
-        return nnr_note(err, "fill in or remove such rows, or leave the column out with columns");
+        return nnr_note(err, "fill in or remove such rows, or leave the column out with columns = [...]");
     }
     if (csv->source->n_classes > 0) return unknown_class(csv, f, column, err);
     if (csv_number(csv, f->text, v)) return true;
     at(csv, f, err, "");
     nnr_append(err->text, sizeof err->text, "\"%.60s\" is not a number", f->text);
     name_column(csv, column, err);
-    return nnr_note(err, "leave the column out with columns, or give its words with classes");
+    return nnr_note(err, "leave the column out with columns = [...], or give its words with classes = [...]");
 }
 
 static bool store(const CsvFile *csv, const CsvField *f, double v, nnr_dataset *out, int64_t i,
@@ -264,7 +264,7 @@ static bool read_table(CsvFile *csv, CsvRow rows[2], const nnr_info *as, nnr_dat
     }
     if (out->count == 0) {
         nnr_fail(err, "%s: error: the file holds a header and no rows", csv->path);
-        return nnr_note(err, "when its first row is one of numbers, say that it has no header");
+        return nnr_note(err, "when its first row is one of numbers, say header = false");
     }
     return true;
 }

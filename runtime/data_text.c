@@ -1,15 +1,20 @@
 /* Plain text as training data for character models: each byte becomes its index among the sorted
  * distinct bytes of the file, and a sample is a window of them. Windows overlap in memory. */
 #include "runtime/data.h"
+#include "runtime/file.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-static void own_vocabulary(const uint8_t *bytes, size_t n, nnr_dataset *out)
+/* How many distinct bytes there are. */
+static int own_vocabulary(const uint8_t *bytes, size_t n, uint8_t vocabulary[256])
 {
     bool seen[256] = {false};
+    int count = 0;
     for (size_t i = 0; i < n; i++) seen[bytes[i]] = true;
     for (int b = 0; b < 256; b++)
-        if (seen[b]) out->vocabulary[out->n_vocabulary++] = (uint8_t)b;
+        if (seen[b]) vocabulary[count++] = (uint8_t)b;
+    return count;
 }
 
 static bool unknown_byte(const uint8_t *bytes, size_t at, const char *path, const nnr_dataset *alphabet,
@@ -70,7 +75,7 @@ bool nnr_text_parse(const uint8_t *bytes, size_t n, const char *path, const nnr_
         memcpy(out->vocabulary, alphabet->vocabulary, sizeof out->vocabulary);
         out->n_vocabulary = alphabet->n_vocabulary;
     } else {
-        own_vocabulary(bytes, n, out);
+        out->n_vocabulary = own_vocabulary(bytes, n, out->vocabulary);
     }
     if (!encode(bytes, n, alphabet, out, err)) {
         nnr_dataset_free(out);
@@ -93,4 +98,23 @@ bool nnr_text_parse(const uint8_t *bytes, size_t n, const char *path, const nnr_
     memcpy(out->dims, as->dims, sizeof out->dims);
     out->dims[0] = out->count;
     return true;
+}
+
+nnr_status nnr_text_vocabulary(const nnr_train *train, const char *data_dir, uint8_t vocabulary[256], int *n,
+                               nnr_error *err)
+{
+    char path[1024];
+    nnr_bytes file;
+    for (int i = 0; i < train->n_data; i++) {
+        const nnr_source *source = &train->data[i].train;
+        if (source->reader != NNR_TEXT) continue;
+        if (!nnr_file_find(data_dir ? data_dir : ".", source->file, path, sizeof path, err)) return NNR_FAILED;
+        if (!nnr_file_read(path, &file, err)) return NNR_FAILED;
+        *n = own_vocabulary(file.bytes, file.size, vocabulary);
+        free(file.bytes);
+        return NNR_OK;
+    }
+    nnr_fail(err, "%s: error: no data declaration of block %s is text", train->name, train->name);
+    nnr_note(err, "declare one, as in  data text: i32[N, 64] = text(\"book.txt\")");
+    return NNR_FAILED;
 }

@@ -141,6 +141,10 @@ nnr_status nnr_run_train(const nnr_program *program, nnr_model *model, const nnr
 nnr_status nnr_count_samples(const nnr_train *train, const char *data_dir, uint64_t seed, int64_t *n_train,
                              int64_t *n_valid, nnr_error *err);
 
+/* What the indices of a text block's data stand for: index -> byte, *n of them. */
+nnr_status nnr_text_vocabulary(const nnr_train *train, const char *data_dir, uint8_t vocabulary[256], int *n,
+                               nnr_error *err);
+
 /* ---- evaluation, prediction, timing ------------------------------------------------------------- */
 
 typedef struct {

@@ -86,13 +86,13 @@ static void csv_numbers(void **state)
               WANT(0.1, 123456789012345678.0, 1e22, 1.7976931348623157e308, 4.9e-324, -0.000012345));
     csv_fails("1e39\n", plain, &x1, "t.csv:1:1: error: 1e39 is too large for f32\nnote: declare f64, or scale the column");
     csv_fails("1e999\n", (nnr_source){.header = 2}, &d1, "t.csv:1:1: error: \"1e999\" is not a number in column 0\n"
-              "note: leave the column out with columns, or give its words with classes");
+              "note: leave the column out with columns = [...], or give its words with classes = [...]");
     csv_fails("1\n0x10\n", plain, &x1, "t.csv:2:1: error: \"0x10\" is not a number in column 0\n"
-              "note: leave the column out with columns, or give its words with classes");
+              "note: leave the column out with columns = [...], or give its words with classes = [...]");
     csv_fails("1\n1.2.3\n", plain, &x1, "t.csv:2:1: error: \"1.2.3\" is not a number in column 0\n"
-              "note: leave the column out with columns, or give its words with classes");
+              "note: leave the column out with columns = [...], or give its words with classes = [...]");
     csv_fails("1,2\n3,inf\n", plain, &x2, "t.csv:2:3: error: \"inf\" is not a number in column 1\n"
-              "note: leave the column out with columns, or give its words with classes");
+              "note: leave the column out with columns = [...], or give its words with classes = [...]");
     csv_fails("1\n2.5\n", plain, &yi, "t.csv:2:1: error: 2.5 is no value of type i32\n"
               "note: it takes whole numbers from -2147483648 to 2147483647; declare f32 for others");
 }
@@ -119,7 +119,7 @@ static void csv_columns(void **state)
     csv_fails(named, COLUMNS("-6"), &x1, "t.csv: error: columns \"-6\" are not in the file, whose rows have 5\n"
               "note: positions go from 0 to 4, or from -1 (the last) down; the end of a range of positions is not included");
     csv_fails(named, plain, &x2, "t.csv: error: 5 columns are read for x: f32[N, 2], which takes 2 a sample\n"
-              "note: the file has 5 columns; choose them with columns, or change the shape");
+              "note: the file has 5 columns; choose them with columns = [...], or change the shape");
 }
 
 static void csv_classes(void **state)
@@ -140,17 +140,17 @@ static void csv_faults(void **state)
     csv_fails("", plain, &x1, "t.csv: error: the file holds no rows\nnote: give a table with a row a sample");
     csv_fails("\n\n \n", plain, &x1, "t.csv: error: the file holds no rows\nnote: give a table with a row a sample");
     csv_fails("a,b\n", (nnr_source){.header = 1}, &x2, "t.csv: error: the file holds a header and no rows\n"
-              "note: when its first row is one of numbers, say that it has no header");
+              "note: when its first row is one of numbers, say header = false");
     csv_fails("1,2\n3\n", plain, &x2, "t.csv:2:1: error: this row has 1 field, the first one has 2\n"
               "note: the row is cut, or a separator is missing");
     csv_fails("a,b\n1,2\n3,4,5\n", plain, &x2, "t.csv:3:5: error: this row has 3 fields, the first one has 2\n"
               "note: a field that holds separators must be quoted");
     csv_fails("a,b\n1,\n", plain, &x2, "t.csv:2:3: error: an empty field in column \"b\"\n"
-              "note: fill in or remove such rows, or leave the column out with columns");
+              "note: fill in or remove such rows, or leave the column out with columns = [...]");
     csv_fails("1,2\n?,4\n", plain, &x2, "t.csv:2:1: error: a missing value, \"?\", in column 0\n"
-              "note: fill in or remove such rows, or leave the column out with columns");
+              "note: fill in or remove such rows, or leave the column out with columns = [...]");
     csv_fails("1,2\n3,NaN\n", plain, &x2, "t.csv:2:3: error: a missing value, \"NaN\", in column 1\n"
-              "note: fill in or remove such rows, or leave the column out with columns");
+              "note: fill in or remove such rows, or leave the column out with columns = [...]");
     csv_fails("1,\"2\n3,4\n", plain, &x2, "t.csv:1:3: error: the quote that starts this field is never closed\n"
               "note: close it with \"; a quote inside a quoted field is written twice");
     csv_fails("1,\"2\"3\n", plain, &x2, "t.csv:1:6: error: text follows a closing quote\n"
@@ -417,6 +417,11 @@ static void text_pairs(void **state)
         assert_true(x[0] == i && x[1] == y[0] && x[2] == y[1]);
     }
     assert_int_equal(s.validation.sets[0].n_vocabulary, 26);
+    uint8_t vocabulary[256];
+    int n = 0;
+    assert_int_equal(nnr_text_vocabulary(&t, dir, vocabulary, &n, &e), NNR_OK);
+    assert_int_equal(n, 26);
+    assert_memory_equal(vocabulary, s.training.sets[0].vocabulary, 26);
     nnr_selection_close(&s);
 }
 

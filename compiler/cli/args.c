@@ -1,0 +1,217 @@
+/* Options: one table says name, argument, meaning and where the value goes. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum { O_FLAG, O_TEXT, O_COUNT, O_SEED, O_DEFINE, O_INPUT, O_OUTPUT } OptionKind;
+
+typedef struct {
+    const char *name, *short_name, *value, *doc;
+    OptionKind kind;
+    size_t at; /* offset in CliArgs */
+    bool common;
+} Option;
+
+#define AT(field) offsetof(CliArgs, field)
+
+static const Option OPTIONS[] = {
+    { "--data", NULL, "DIR", "folder that the data files of the train block are in", O_TEXT, AT(data), false },
+    { "--output", "-o", "PATH", "where the result goes", O_TEXT, AT(output), false },
+    { "--weights", NULL, "FILE", "trained weights (safetensors)", O_TEXT, AT(weights), false },
+    { "--init", NULL, "FILE", "start from these weights; what does not fit is reported", O_TEXT, AT(init), false },
+    { "--resume", NULL, "FILE", "go on from a checkpoint", O_TEXT, AT(resume), false },
+    { "--checkpoint", NULL, "FILE", "where checkpoints go (default: beside the weights)", O_TEXT, AT(checkpoint), false },
+    { "--checkpoint-steps", NULL, "N", "write a checkpoint also every N batches", O_COUNT, AT(checkpoint_steps), false },
+    { "--no-checkpoint", NULL, NULL, "write no checkpoints", O_FLAG, AT(no_checkpoint), false },
+    { "--epochs", NULL, "N", "passes over the data, instead of the file's", O_COUNT, AT(epochs), false },
+    { "--batch", NULL, "N", "samples a call, instead of the file's", O_COUNT, AT(batch), false },
+    { "--seed", NULL, "N", "start of every random draw (default 0)", O_SEED, AT(seed), false },
+    { "--threads", NULL, "N", "threads (default: OMP_NUM_THREADS or all cores)", O_COUNT, AT(threads), false },
+    { "--train-block", NULL, "NAME", "which train block, where the file has several", O_TEXT, AT(train), false },
+    { "--on-training-data", NULL, NULL, "evaluate on the training samples", O_FLAG, AT(training_data), false },
+    { "--json", NULL, NULL, "one JSON object a line", O_FLAG, AT(json), false },
+    { "--input", NULL, "[NAME=]FILE", "input of the network (npy, idx, csv); may be repeated", O_INPUT, 0, false },
+    { "--output-file", "--output", "[NAME=]FILE", "where an output goes (npy); may be repeated", O_OUTPUT, 0, false },
+    { "--entry", NULL, "NAME", "entry point: a net, or a training step", O_TEXT, AT(entry), false },
+    { "--after", NULL, "PASS", "the pass after which the IR is shown", O_TEXT, AT(after), false },
+    { "--write", NULL, NULL, "rewrite the file in place", O_FLAG, AT(write), false },
+    { "--check", NULL, NULL, "only say whether the file is formatted", O_FLAG, AT(check), false },
+    { "--portable", NULL, NULL, "plain C11 loops, no vector types", O_FLAG, AT(portable), false },
+    { "--train", NULL, "N", "training samples (default 20000)", O_COUNT, AT(n_train), false },
+    { "--test", NULL, "N", "test samples (default 4000)", O_COUNT, AT(n_test), false },
+    { "-D", NULL, "NAME=VALUE", "set a top-level constant or a free shape variable", O_DEFINE, 0, true },
+    { "--target", NULL, "CPU", "generic, portable, x86-64-v3, x86-64-v4, armv8 (default: this machine)", O_TEXT, AT(target), true },
+    { "--no-fuse", NULL, NULL, "every operation a kernel of its own", O_FLAG, AT(no_fuse), true },
+    { "--dump", NULL, "PASS", "print the IR after PASS on the way", O_TEXT, AT(dump_pass), true },
+    { "--dump-dir", NULL, "DIR", "write the IR after every pass to files in DIR", O_TEXT, AT(dump_dir), true },
+    { "--time-passes", NULL, NULL, "seconds and memory of every stage, on standard error", O_FLAG, AT(time_passes), true },
+    { "--help", "-h", NULL, "this text", O_FLAG, AT(help), true },
+};
+enum { N_OPTIONS = sizeof OPTIONS / sizeof *OPTIONS };
+
+static bool takes(const CliCommand *c, const Option *o)
+{
+    if (o->common)
+        return true;
+    size_t len = strlen(o->name);
+    for (const char *p = c->options; (p = strstr(p, o->name)); p += len)
+        if ((p == c->options || p[-1] == ' ') && (p[len] == 0 || p[len] == ' '))
+            return true;
+    return false;
+}
+
+/* The option of this command that text names: NAME, NAME=VALUE, or -DNAME=VALUE. *value is what
+ * stands behind, or NULL. */
+static const Option *find_option(const CliCommand *c, const char *text, const char **value)
+{
+    *value = NULL;
+    for (int i = 0; i < N_OPTIONS; i++) {
+        const Option *o = &OPTIONS[i];
+        if (!takes(c, o))
+            continue;
+        if (strcmp(text, o->name) == 0 || (o->short_name && strcmp(text, o->short_name) == 0))
+            return o;
+        size_t len = strlen(o->name);
+        if (text[1] == '-' && strncmp(text, o->name, len) == 0 && text[len] == '=') {
+            *value = text + len + 1;
+            return o;
+        }
+        if (o->kind == O_DEFINE && strncmp(text, "-D", 2) == 0) {
+            *value = text + 2;
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static bool unknown_option(const CliCommand *c, const char *text)
+{
+    const char *names[N_OPTIONS];
+    int n = 0;
+    for (int i = 0; i < N_OPTIONS; i++)
+        if (takes(c, &OPTIONS[i]))
+            names[n++] = OPTIONS[i].name;
+    const char *near = text_nearest(text, names, n);
+    fprintf(stderr, "error: nnc %s: unknown option %s\n", c->name, text);
+    if (near)
+        fprintf(stderr, "note: did you mean %s?\n", near);
+    else
+        fprintf(stderr, "note: `nnc %s --help` lists the options\n", c->name);
+    return false;
+}
+
+static bool set_number(const CliCommand *c, const Option *o, const char *value, CliArgs *args)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(value, &end, 10);
+    long long least = o->kind == O_SEED ? 0 : 1;
+    if (errno || *end || end == value || v < least || v > (1LL << 53)) {
+        fprintf(stderr, "error: nnc %s: %s takes a whole number from %lld up, not '%s'\n", c->name, o->name,
+                least, value);
+        return false;
+    }
+    *(int64_t *)(void *)((char *)args + o->at) = v;
+    return true;
+}
+
+static bool set_define(const CliCommand *c, const char *value, CliArgs *args)
+{
+    const char *eq = strchr(value, '=');
+    if (!eq || eq == value) {
+        fprintf(stderr, "error: nnc %s: -D takes NAME=VALUE, not '%s'\n", c->name, value);
+        return false;
+    }
+    if (args->n_defines == CLI_MAX_DEFINES) {
+        fprintf(stderr, "error: nnc %s: more than %d -D options\n", c->name, CLI_MAX_DEFINES);
+        return false;
+    }
+    args->define_names[args->n_defines] = arena_copy_text(args->arena, value, (size_t)(eq - value));
+    args->define_values[args->n_defines++] = eq + 1;
+    return true;
+}
+
+static bool add_file(const CliCommand *c, nnr_file *files, int *n, const char *value, CliArgs *args)
+{
+    if (*n == CLI_MAX_FILES) {
+        fprintf(stderr, "error: nnc %s: more than %d files of one kind\n", c->name, CLI_MAX_FILES);
+        return false;
+    }
+    files[(*n)++] = nnr_file_parse(arena_strdup(args->arena, value));
+    return true;
+}
+
+static bool set_option(const CliCommand *c, const Option *o, const char *value, CliArgs *args)
+{
+    char *field = (char *)args + o->at;
+    switch (o->kind) {
+    case O_FLAG: *(bool *)(void *)field = true; return true;
+    case O_TEXT: *(const char **)(void *)field = value; return true;
+    case O_COUNT:
+    case O_SEED: return set_number(c, o, value, args);
+    case O_DEFINE: return set_define(c, value, args);
+    case O_INPUT: return add_file(c, args->inputs, &args->n_inputs, value, args);
+    case O_OUTPUT: return add_file(c, args->outputs, &args->n_outputs, value, args);
+    }
+    return false;
+}
+
+bool cli_parse(const CliCommand *c, int argc, char **argv, CliArgs *args)
+{
+    bool only_files = false;
+    for (int i = 0; i < argc; i++) {
+        const char *text = argv[i];
+        if (!only_files && strcmp(text, "--") == 0) {
+            only_files = true;
+            continue;
+        }
+        if (only_files || text[0] != '-' || !text[1]) {
+            if (args->file) {
+                fprintf(stderr, "error: nnc %s: one file at a time: '%s' and '%s' were given\n", c->name,
+                        args->file, text);
+                return false;
+            }
+            args->file = text;
+            continue;
+        }
+        const char *value;
+        const Option *o = find_option(c, text, &value);
+        if (!o)
+            return unknown_option(c, text);
+        if (o->kind == O_FLAG && value) {
+            fprintf(stderr, "error: nnc %s: %s takes no value\n", c->name, o->name);
+            return false;
+        }
+        if (o->kind != O_FLAG && !value) {
+            if (i + 1 == argc) {
+                fprintf(stderr, "error: nnc %s: %s needs a value: %s %s\n", c->name, text, text, o->value);
+                return false;
+            }
+            value = argv[++i];
+        }
+        if (!set_option(c, o, value, args))
+            return false;
+    }
+    return true;
+}
+
+void cli_print_options(const CliCommand *c)
+{
+    for (int common = 0; common < 2; common++) {
+        printf(common ? "\nCommon options:\n" : "\nOptions:\n");
+        for (int i = 0; i < N_OPTIONS; i++) {
+            const Option *o = &OPTIONS[i];
+            if (o->common != common || !takes(c, o))
+                continue;
+            const char *name = o->kind == O_OUTPUT ? o->short_name : o->name;
+            char left[64];
+            snprintf(left, sizeof left, "%s%s%s%s%s", o->short_name && o->kind != O_OUTPUT ? o->short_name : "",
+                     o->short_name && o->kind != O_OUTPUT ? ", " : "", name, o->value ? " " : "",
+                     o->value ? o->value : "");
+            printf("  %-28s %s\n", left, o->doc);
+        }
+    }
+}

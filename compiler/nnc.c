@@ -1,0 +1,482 @@
+/* The pipeline, told as a story: from text to machine code.
+ *
+ *   text -> tokens -> tree -> names, values, shapes -> graphs, an entry point each     nnc_load
+ *   gradient markers -> backward nodes; simplify; share; fuse; order; plan; loops      nnc_compile
+ *   loops -> C text -> files, a shared object, an executable                           nnc_emit_c ...
+ */
+#include "nnc.h"
+
+#include "back/c/c.h"
+#include "base/diag.h"
+#include "front/front.h"
+#include "native.h"
+#include "passes/assemble.h"
+#include "passes/passes.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct nnc {
+    nnc_options opt;
+    Arena *arena;
+    Intern *names;
+    Diags diags;
+    const LTarget *target;
+    const char *path;
+    Module *module;
+    LProgram *program;
+    Vec(nnc_stage) stages;
+    int n_dumps;
+    void *library[2]; /* loaded programs: plain, probed */
+};
+
+/* ---- handle ---- */
+
+static void forward_diag(void *user, DiagLevel level, const char *text)
+{
+    nnc *n = user;
+    if (n->opt.diag)
+        n->opt.diag(n->opt.user, (nnc_level)level, text);
+}
+
+nnc *nnc_new(const nnc_options *options)
+{
+    Arena *arena = arena_new();
+    nnc *n = ARENA_NEW(arena, nnc);
+    n->opt = *options;
+    n->arena = arena;
+    n->names = intern_new(arena);
+    n->diags = (Diags){ .arena = arena, .fn = forward_diag, .user = n };
+    return n;
+}
+
+void nnc_free(nnc *n)
+{
+    if (!n)
+        return;
+    for (int i = 0; i < 2; i++)
+        if (n->library[i])
+            dlclose(n->library[i]);
+    arena_free(n->arena);
+}
+
+const char *nnc_name(const nnc *n) { return n->module->name; }
+
+const nnr_train *nnc_trains(const nnc *n, int *count)
+{
+    *count = n->module->trains.len;
+    return n->module->trains.data;
+}
+
+/* ---- time ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+typedef struct {
+    double seconds;
+    size_t bytes;
+} Mark;
+
+static Mark mark(const nnc *n) { return (Mark){ now(), arena_bytes(n->arena) }; }
+
+/* Adds what went by since the mark to the stage of that name: a pass runs once a graph. */
+static void stage(nnc *n, const char *name, Mark since)
+{
+    double seconds = now() - since.seconds;
+    size_t bytes = arena_bytes(n->arena) - since.bytes;
+    for (int i = 0; i < n->stages.len; i++)
+        if (strcmp(n->stages.data[i].name, name) == 0) {
+            n->stages.data[i].seconds += seconds;
+            n->stages.data[i].bytes += bytes;
+            return;
+        }
+    VEC_PUSH(n->arena, &n->stages, (nnc_stage){ name, seconds, bytes });
+}
+
+const nnc_stage *nnc_stages(const nnc *n, int *count)
+{
+    *count = n->stages.len;
+    return n->stages.data;
+}
+
+/* ---- text to graphs ---- */
+
+static Source *read_import(void *user, const char *path, const Source *from, const char **why)
+{
+    nnc *n = user;
+    const char *slash = strrchr(from->path, '/');
+    if (path[0] != '/' && slash)
+        path = arena_printf(n->arena, "%.*s%s", (int)(slash - from->path + 1), from->path, path);
+    return source_read(n->arena, path, why);
+}
+
+int nnc_load(nnc *n, const char *path)
+{
+    n->target = n->opt.target ? ltarget_find(n->opt.target) : ltarget_host();
+    if (!n->target) {
+        diag_error(&n->diags, SPAN_NONE, "unknown target '%s'", n->opt.target);
+        diag_note(&n->diags, SPAN_NONE, "known: generic, portable, x86-64-v3, x86-64-v4, armv8");
+        return -1;
+    }
+    n->path = arena_strdup(n->arena, path);
+    const char *why = NULL;
+    Source *source = source_read(n->arena, path, &why);
+    if (!source) {
+        diag_error(&n->diags, SPAN_NONE, "%s: %s", path, why);
+        return -1;
+    }
+    FrontDefine *defines = ARENA_ARRAY(n->arena, FrontDefine, n->opt.n_defines + 1);
+    for (int i = 0; i < n->opt.n_defines; i++)
+        defines[i] = (FrontDefine){ n->opt.define_names[i], n->opt.define_values[i] };
+    FrontOptions front = { .batch = n->opt.batch,
+                           .extra_batches = n->opt.extra_batches,
+                           .n_extra = n->opt.n_extra_batches,
+                           .defines = defines,
+                           .n_defines = n->opt.n_defines,
+                           .import = read_import,
+                           .user = n };
+    Mark since = mark(n);
+    n->module = front_build(n->arena, n->names, source, &front, &n->diags);
+    stage(n, "front", since);
+    return n->module && n->diags.n_errors == 0 ? 0 : -1;
+}
+
+/* ---- graphs to loops ---- */
+
+static void dump_graph(nnc *n, const char *after, const Graph *g)
+{
+    if (!n->opt.dump)
+        return;
+    Text t = { .arena = n->arena };
+    graph_print(g, &t);
+    n->opt.dump(n->opt.dump_user, n->n_dumps++, after, t.data);
+}
+
+/* A fault that a verifier finds is ours, never the user's. */
+static int internal_fault(nnc *n, const char *after, const Graph *g, const char *fault)
+{
+    diag_error(&n->diags, SPAN_NONE, "%s: entry '%s': after pass '%s': %s", n->path, g->name, after, fault);
+    diag_note(&n->diags, SPAN_NONE, "this is a fault in nnc; please report it with the .nn file");
+    return -1;
+}
+
+static int cannot(nnc *n, const Graph *g, const char *why)
+{
+    diag_error(&n->diags, SPAN_NONE, "%s: entry '%s': %s", n->path, g->name, why);
+    return -1;
+}
+
+/* Runs the graph passes over one graph, up to and including `last` (NULL: all of them). */
+static int run_passes(nnc *n, Graph *g, const char *last)
+{
+    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_fuse = n->opt.no_fuse };
+    for (const Pass *pass = PASSES; pass->name; pass++) {
+        Mark since = mark(n);
+        bool ok = pass->run(&ctx, g);
+        stage(n, pass->name, since);
+        if (!ok)
+            return cannot(n, g, ctx.why.text);
+        if (n->opt.verify) {
+            const char *fault = graph_verify(g, n->arena);
+            if (fault)
+                return internal_fault(n, pass->name, g, fault);
+        }
+        dump_graph(n, pass->name, g);
+        if (last && strcmp(pass->name, last) == 0)
+            break;
+    }
+    return 0;
+}
+
+int nnc_compile(nnc *n)
+{
+    for (int i = 0; i < n->module->graphs.len; i++) {
+        Graph *g = n->module->graphs.data[i];
+        if (g->kind == GRAPH_BODY)
+            continue;
+        dump_graph(n, "front", g);
+        if (run_passes(n, g, NULL))
+            return -1;
+    }
+    Mark since = mark(n);
+    Why why = { .text = "" };
+    AssembleOptions options = { .target = n->target, .source = n->path };
+    n->program = assemble(n->arena, n->module, &options, &why);
+    stage(n, "lower", since);
+    if (!n->program) {
+        diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why.text);
+        return -1;
+    }
+    for (int i = 0; n->opt.dump && i < n->module->graphs.len; i++)
+        dump_graph(n, "plan", n->module->graphs.data[i]);
+    if (n->opt.dump) {
+        Text t = { .arena = n->arena };
+        loop_print(n->program, &t);
+        n->opt.dump(n->opt.dump_user, n->n_dumps++, "lower", t.data);
+    }
+    return 0;
+}
+
+/* ---- loops to C, and on ---- */
+
+static CBackOptions c_options(bool portable) { return (CBackOptions){ .portable = portable }; }
+
+static int write_text(nnc *n, const char *path, const char *text)
+{
+    const char *why = text_write_file(n->arena, path, text, strlen(text));
+    if (!why)
+        return 0;
+    diag_error(&n->diags, SPAN_NONE, "%s: %s", path, why);
+    return -1;
+}
+
+int nnc_emit_c(nnc *n, const char *dir, bool portable)
+{
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
+        diag_error(&n->diags, SPAN_NONE, "%s: cannot create the folder: %s", dir, strerror(errno));
+        return -1;
+    }
+    Mark since = mark(n);
+    CBackOptions o = c_options(portable);
+    const char *header = back_c_header(n->arena, n->program, &o);
+    const char *source = back_c_source(n->arena, n->program, &o);
+    stage(n, "c", since);
+    if (write_text(n, arena_printf(n->arena, "%s/%s.h", dir, n->program->c_name), header))
+        return -1;
+    return write_text(n, arena_printf(n->arena, "%s/%s.c", dir, n->program->c_name), source);
+}
+
+extern const char NNR_ABI_HEADER[]; /* runtime/nnr.h, embedded at build time */
+
+static const char probe_text[] =
+    "#include <stdint.h>\n"
+    "#include <stddef.h>\n"
+    "typedef void (*probe_fn)(void *, const char *, const char *, int, const void *, int64_t, int);\n"
+    "static probe_fn fn;\n"
+    "static void *user;\n"
+    "void nnc_probe_set(probe_fn f, void *u) { fn = f; user = u; }\n"
+    "void nnc_probe(const char *layer, const char *file, int line, const void *data, int64_t count, int dtype)\n"
+    "{\n"
+    "    if (fn) fn(user, layer, file, line, data, count, dtype);\n"
+    "}\n";
+
+/* The files of a program that is linked with the runtime: kernels, table, and what both include. */
+static NativeJob program_job(nnc *n, bool probe)
+{
+    CBackOptions o = c_options(false);
+    const char *base = n->program->c_name;
+    NativeFile *files = ARENA_ARRAY(n->arena, NativeFile, 6);
+    const char **sources = ARENA_ARRAY(n->arena, const char *, 4);
+    NativeJob job = { .files = files, .sources = sources };
+    files[0] = (NativeFile){ arena_printf(n->arena, "%s.h", base), back_c_header(n->arena, n->program, &o) };
+    files[1] = (NativeFile){ arena_printf(n->arena, "%s.c", base), back_c_source(n->arena, n->program, &o) };
+    files[2] = (NativeFile){ arena_printf(n->arena, "%s_program.c", base),
+                             back_c_program(n->arena, n->program, n->module->trains.data,
+                                            n->module->trains.len, &o) };
+    files[3] = (NativeFile){ "nnr.h", NNR_ABI_HEADER };
+    sources[0] = files[1].name;
+    sources[1] = files[2].name;
+    job.n_files = 4;
+    job.n_sources = 2;
+    if (probe) {
+        files[job.n_files++] = (NativeFile){ "nnc_probe.c", probe_text };
+        sources[job.n_sources++] = "nnc_probe.c";
+    }
+    return job;
+}
+
+const nnr_program *nnc_native(nnc *n, bool probe)
+{
+    Mark since = mark(n);
+    NativeJob job = program_job(n, probe);
+    stage(n, "c", since);
+    const char *why = NULL;
+    char *dir = native_temp_dir(n->arena, &why);
+    if (!dir) {
+        diag_error(&n->diags, SPAN_NONE, "%s", why);
+        return NULL;
+    }
+    since = mark(n);
+    static const char *const probe_flags[] = { "-DNNC_PROBE=nnc_probe" };
+    job.output = arena_printf(n->arena, "%s/%s.so", dir, n->program->c_name);
+    job.shared = true;
+    job.flags = probe_flags;
+    job.n_flags = probe ? 1 : 0;
+    why = native_compile(n->arena, &job);
+    stage(n, "cc", since);
+    const nnr_program *program = NULL;
+    if (!why) {
+        void *library = dlopen(job.output, RTLD_NOW | RTLD_LOCAL);
+        if (library) {
+            n->library[probe] = library;
+            program = dlsym(library, arena_printf(n->arena, "%s_program", n->program->c_name));
+        }
+        if (!program)
+            why = arena_printf(n->arena, "cannot load the compiled program: %s", dlerror());
+    }
+    native_remove_dir(n->arena, dir);
+    if (why)
+        diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why);
+    return program;
+}
+
+int nnc_set_probe(nnc *n, nnc_probe_fn fn, void *user)
+{
+    typedef void (*Setter)(nnc_probe_fn, void *);
+    Setter set = NULL;
+    if (n->library[1]) {
+        void *symbol = dlsym(n->library[1], "nnc_probe_set");
+        memcpy(&set, &symbol, sizeof set); /* object to function pointer, the POSIX way */
+    }
+    if (!set)
+        return -1;
+    set(fn, user);
+    return 0;
+}
+
+/* libnnr.a stands beside the nnc program, or where NNC_RUNTIME says. */
+static const char *runtime_archive(nnc *n)
+{
+    const char *dir = getenv("NNC_RUNTIME");
+    if (!dir || !*dir)
+        dir = native_own_dir(n->arena);
+    return arena_printf(n->arena, "%s/libnnr.a", dir);
+}
+
+int nnc_build(nnc *n, const char *exe)
+{
+    const char *archive = runtime_archive(n);
+    FILE *f = fopen(archive, "rb");
+    if (!f) {
+        diag_error(&n->diags, SPAN_NONE, "%s: the runtime is not there: %s", archive, strerror(errno));
+        diag_note(&n->diags, SPAN_NONE, "set NNC_RUNTIME to the folder that holds libnnr.a");
+        return -1;
+    }
+    fclose(f);
+    Mark since = mark(n);
+    NativeJob job = program_job(n, false);
+    NativeFile *files = ARENA_ARRAY(n->arena, NativeFile, 8);
+    const char **sources = ARENA_ARRAY(n->arena, const char *, 8);
+    memcpy(files, job.files, sizeof *files * (size_t)job.n_files);
+    memcpy(sources, job.sources, sizeof *sources * (size_t)job.n_sources);
+    files[job.n_files++] = (NativeFile){
+        "nnc_main.c", arena_printf(n->arena,
+                                   "#include \"nnr.h\"\n"
+                                   "extern const nnr_program %s_program;\n"
+                                   "int nnr_main(const nnr_program *, int, char **);\n"
+                                   "int main(int argc, char **argv) { return nnr_main(&%s_program, argc, argv); }\n",
+                                   n->program->c_name, n->program->c_name)
+    };
+    sources[job.n_sources++] = "nnc_main.c";
+    job.files = files;
+    job.sources = sources;
+    stage(n, "c", since);
+    since = mark(n);
+    const char *flags[] = { archive, "-lcjson", "-lz", "-lm" };
+    job.output = exe;
+    job.flags = flags;
+    job.n_flags = 4;
+    const char *why = native_compile(n->arena, &job);
+    stage(n, "cc", since);
+    if (why) {
+        diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why);
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- looking inside ---- */
+
+/* Lines for stages that are not graph passes stand beside the pass table's. */
+const nnc_pass_info *nnc_passes(int *count)
+{
+    static const nnc_pass_info around[] = {
+        { "front", "the graph as the front end built it, gradient markers included" },
+        { "plan", "offsets in the arena" },
+        { "lower", "loop IR: a function a kernel, and the calls of every entry point" },
+        { "c", "the C text" },
+    };
+    *count = (int)(sizeof around / sizeof *around);
+    return around;
+}
+
+static bool is_graph_pass(const char *name)
+{
+    for (const Pass *p = PASSES; p->name; p++)
+        if (strcmp(p->name, name) == 0)
+            return true;
+    return false;
+}
+
+static int no_such_pass(nnc *n, const char *after)
+{
+    Text t = { .arena = n->arena };
+    text_add(&t, "front");
+    for (const Pass *p = PASSES; p->name; p++)
+        text_addf(&t, ", %s", p->name);
+    diag_error(&n->diags, SPAN_NONE, "no pass is named '%s'", after);
+    diag_note(&n->diags, SPAN_NONE, "passes: %s, plan, lower, c", t.data);
+    return -1;
+}
+
+static const Graph *entry_graph(nnc *n, const char *entry)
+{
+    Graph *g = module_find_graph(n->module, entry, -1);
+    if (g)
+        return g;
+    Text t = { .arena = n->arena };
+    for (int i = 0; i < n->module->graphs.len; i++)
+        text_addf(&t, "%s%s", i ? ", " : "", n->module->graphs.data[i]->name);
+    diag_error(&n->diags, SPAN_NONE, "%s: no entry point is named '%s'", n->path, entry);
+    diag_note(&n->diags, SPAN_NONE, "entry points: %s", t.data ? t.data : "none");
+    return NULL;
+}
+
+const char *nnc_dump(nnc *n, const char *after, const char *entry)
+{
+    bool loops = strcmp(after, "lower") == 0 || strcmp(after, "c") == 0 || strcmp(after, "plan") == 0;
+    if (!loops && strcmp(after, "front") != 0 && !is_graph_pass(after)) {
+        no_such_pass(n, after);
+        return NULL;
+    }
+    const Graph *only = NULL;
+    if (entry && !(only = entry_graph(n, entry)))
+        return NULL;
+    Text t = { .arena = n->arena };
+    text_add(&t, "");
+    if (loops) {
+        if (nnc_compile(n))
+            return NULL;
+        CBackOptions o = c_options(false);
+        if (strcmp(after, "c") == 0) {
+            text_add(&t, back_c_source(n->arena, n->program, &o));
+            return t.data;
+        }
+        if (strcmp(after, "lower") == 0) {
+            loop_print(n->program, &t);
+            return t.data;
+        }
+    }
+    for (int i = 0; i < n->module->graphs.len; i++) {
+        Graph *g = n->module->graphs.data[i];
+        if (only && strcmp(g->name, only->name) != 0)
+            continue;
+        if (!loops && strcmp(after, "front") != 0 && g->kind != GRAPH_BODY && run_passes(n, g, after))
+            return NULL;
+        if (only)
+            graph_print(g, &t);
+    }
+    if (!only)
+        module_print(n->module, &t);
+    return t.data;
+}

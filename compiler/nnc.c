@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "front/front.h"
 #include "native.h"
+#include "nnc_internal.h"
 #include "passes/assemble.h"
 #include "passes/passes.h"
 
@@ -72,6 +73,10 @@ const nnr_train *nnc_trains(const nnc *n, int *count)
     *count = n->module->trains.len;
     return n->module->trains.data;
 }
+
+const Module *nnc_module(const nnc *n) { return n->module; }
+const LProgram *nnc_program(const nnc *n) { return n->program; }
+Arena *nnc_arena(const nnc *n) { return n->arena; }
 
 /* ---- time ---- */
 

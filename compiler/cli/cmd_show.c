@@ -1,0 +1,143 @@
+/* show: a table a layer, totals, and the memory of every entry point. */
+#include "cli/cli.h"
+#include "nnc_internal.h"
+#include "ops/ops.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    const char *path;
+    Type shape;         /* of the last value the layer computes */
+    bool has_shape;
+    int64_t params, macs, bytes; /* bytes of parameters and states */
+} Layer;
+
+typedef struct {
+    Arena *arena;
+    Vec(Layer) layers;
+    Layer total;
+} Table;
+
+static Layer *layer_of(Table *t, const char *path)
+{
+    for (int i = 0; i < t->layers.len; i++)
+        if (strcmp(t->layers.data[i].path, path) == 0)
+            return &t->layers.data[i];
+    VEC_PUSH(t->arena, &t->layers, (Layer){ .path = path });
+    return &t->layers.data[t->layers.len - 1];
+}
+
+static void count_layers(Table *t, const Graph *g)
+{
+    Vec(const Var *) seen = { 0 };
+    for (int i = 0; i < g->nodes.len; i++) {
+        const Node *n = g->nodes.data[i];
+        if (n->op->flags & OP_ROOT)
+            continue;
+        bool leaf = (n->op->flags & OP_LEAF) != 0;
+        if (leaf && n->op != &op_var)
+            continue;
+        Layer *l = layer_of(t, n->path ? n->path : g->name);
+        if (n->op == &op_var) {
+            const Var *v = n->attr[0].var;
+            bool again = false;
+            for (int k = 0; k < seen.len; k++)
+                again = again || seen.data[k] == v;
+            if (again)
+                continue;
+            VEC_PUSH(t->arena, &seen, v);
+            int64_t count = type_count(&v->type);
+            l->params += v->kind == VAR_PARAM ? count : 0;
+            l->bytes += count * dtype_bytes(v->type.dtype);
+            continue;
+        }
+        l->shape = n->type;
+        l->has_shape = true;
+        if (n->op == &op_contract)
+            l->macs += n->op->work(n);
+    }
+    for (int i = 0; i < t->layers.len; i++) {
+        t->total.params += t->layers.data[i].params;
+        t->total.macs += t->layers.data[i].macs;
+        t->total.bytes += t->layers.data[i].bytes;
+    }
+}
+
+static void print_shape_json(const Type *s)
+{
+    printf("[");
+    for (int i = 0; i < s->rank; i++)
+        printf("%s%" PRId64, i ? ", " : "", s->dim[i]);
+    printf("]");
+}
+
+static void print_table(const Table *t, const char *net, bool json)
+{
+    if (!json)
+        printf("%s\n  %-28s %-20s %12s %14s %12s\n", net, "layer", "output", "parameters", "multiply-adds", "bytes");
+    for (int i = 0; i < t->layers.len; i++) {
+        const Layer *l = &t->layers.data[i];
+        if (json) {
+            printf("{\"net\": \"%s\", \"layer\": \"%s\", \"output\": ", net, l->path);
+            print_shape_json(&l->shape);
+            printf(", \"parameters\": %" PRId64 ", \"macs\": %" PRId64 ", \"bytes\": %" PRId64 "}\n", l->params,
+                   l->macs, l->bytes);
+        } else {
+            printf("  %-28s %-20s %12" PRId64 " %14" PRId64 " %12" PRId64 "\n", l->path,
+                   l->has_shape ? type_text(t->arena, &l->shape) : "", l->params, l->macs, l->bytes);
+        }
+    }
+    const Layer *s = &t->total;
+    if (json)
+        printf("{\"net\": \"%s\", \"total\": true, \"parameters\": %" PRId64 ", \"macs\": %" PRId64
+               ", \"bytes\": %" PRId64 "}\n",
+               net, s->params, s->macs, s->bytes);
+    else
+        printf("  %-28s %-20s %12" PRId64 " %14" PRId64 " %12" PRId64 "\n\n", "total", "", s->params, s->macs, s->bytes);
+}
+
+static void print_entries(const nnc *n, bool json)
+{
+    const Module *m = nnc_module(n);
+    const LProgram *p = nnc_program(n);
+    if (!json)
+        printf("%-28s %8s %9s %14s %14s\n", "entry point", "batch", "kernels", "arena bytes", "lower bound");
+    for (int i = 0; i < m->graphs.len; i++) {
+        const Graph *g = m->graphs.data[i];
+        if (g->kind == GRAPH_BODY)
+            continue;
+        if (json)
+            printf("{\"entry\": \"%s\", \"batch\": %" PRId64 ", \"kernels\": %d, \"arena_bytes\": %" PRId64
+                   ", \"arena_bound\": %" PRId64 "}\n",
+                   g->name, g->batch, g->kernels.len, g->arena_bytes, g->arena_bound);
+        else
+            printf("%-28s %8" PRId64 " %9d %14" PRId64 " %14" PRId64 "\n", g->name, g->batch, g->kernels.len,
+                   g->arena_bytes, g->arena_bound);
+    }
+    if (json)
+        printf("{\"weights_bytes\": %" PRId64 ", \"optimizer_bytes\": %" PRId64 "}\n", p->weights_bytes, p->slots_bytes);
+    else
+        printf("weights %" PRId64 " bytes, optimizer %" PRId64 " bytes\n", p->weights_bytes, p->slots_bytes);
+}
+
+int cmd_show(CliArgs *args)
+{
+    nnc *n = cli_open(args, NULL, 0);
+    bool ok = nnc_load(n, args->file) == 0;
+    for (int i = 0; ok && i < nnc_module(n)->graphs.len; i++) {
+        const Graph *g = nnc_module(n)->graphs.data[i];
+        bool first = module_find_graph(nnc_module(n), g->name, -1) == g;
+        if (g->kind != GRAPH_INFER || !first)
+            continue;
+        Table t = { .arena = nnc_arena(n) };
+        count_layers(&t, g);
+        print_table(&t, g->name, args->json);
+    }
+    ok = ok && nnc_compile(n) == 0;
+    if (ok)
+        print_entries(n, args->json);
+    cli_close(n, args);
+    return ok && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+}

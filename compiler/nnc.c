@@ -7,6 +7,7 @@
 #include "nnc.h"
 
 #include "back/c/c.h"
+#include "back/c/weights.h"
 #include "base/diag.h"
 #include "front/front.h"
 #include "native.h"
@@ -259,6 +260,27 @@ int nnc_emit_c(nnc *n, const char *dir, bool portable)
     if (write_text(n, arena_printf(n->arena, "%s/%s.h", dir, n->program->c_name), header))
         return -1;
     return write_text(n, arena_printf(n->arena, "%s/%s.c", dir, n->program->c_name), source);
+}
+
+nnr_program nnc_variables(const nnc *n)
+{
+    const LProgram *p = n->program;
+    nnr_var *vars = ARENA_ARRAY(n->arena, nnr_var, p->n_globals + 1);
+    for (int i = 0; i < p->n_globals; i++) {
+        const LGlobal *g = &p->globals[i];
+        vars[i] = (nnr_var){ g->info, g->kind, (size_t)g->offset };
+    }
+    return (nnr_program){ .name = p->name,
+                          .vars = vars,
+                          .n_vars = p->n_globals,
+                          .weights_bytes = (size_t)p->weights_bytes,
+                          .slots_bytes = (size_t)p->slots_bytes };
+}
+
+int nnc_emit_weights(nnc *n, const char *dir, const void *weights)
+{
+    const char *path = arena_printf(n->arena, "%s/%s_weights.h", dir, n->program->c_name);
+    return write_text(n, path, back_c_weights(n->arena, n->program, weights));
 }
 
 extern const char NNR_ABI_HEADER[]; /* runtime/nnr.h, embedded at build time */

@@ -51,6 +51,10 @@ int nnc_load(nnc *n, const char *path);
 int nnc_compile(nnc *n);
 /* Writes DIR/NAME.h and DIR/NAME.c (each through a temporary file). After nnc_compile. */
 int nnc_emit_c(nnc *n, const char *dir, bool portable);
+/* The variables alone (no entries), for reading a weights file before anything is compiled natively. */
+nnr_program nnc_variables(const nnc *n);
+/* Writes DIR/NAME_weights.h: the weights block as a C constant. After nnc_emit_c. */
+int nnc_emit_weights(nnc *n, const char *dir, const void *weights);
 /* Compiles through the system's C compiler ($CC or cc) and loads the result; the program lives until
  * nnc_free. probe: every kernel call reports its result to nnc_probe_fn (to find a NaN's origin). */
 const nnr_program *nnc_native(nnc *n, bool probe);

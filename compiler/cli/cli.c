@@ -19,7 +19,7 @@ static const CliCommand COMMANDS[] = {
       "--weights --data --batch --threads --train-block --on-training-data --seed --json", cmd_eval },
     { "predict", "FILE.nn --weights W.safetensors --input image=x.npy --output y.npy", "run a network on samples",
       "--weights --input --output-file --entry --batch --threads", cmd_predict },
-    { "emit", "FILE.nn -o DIR", "standalone C: inference and training steps", "--output --batch --portable", cmd_emit },
+    { "emit", "FILE.nn -o DIR", "standalone C: inference and training steps", "--output --weights --batch --portable", cmd_emit },
     { "build", "FILE.nn -o EXE", "a native executable with train, eval, predict, bench",
       "--output --batch --data --train-block", cmd_build },
     { "digits", "DIR [--train N] [--test N]", "write drawn digits in MNIST's form, where no data set is at hand",

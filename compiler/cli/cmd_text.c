@@ -64,6 +64,24 @@ int cmd_dump(CliArgs *args)
     return ok ? CLI_OK : CLI_FAILED;
 }
 
+/* NAME_weights.h beside the C files. */
+static bool emit_weights(nnc *n, const CliArgs *args)
+{
+    nnr_program variables = nnc_variables(n);
+    nnr_model model;
+    nnr_error err = { "" };
+    if (nnr_model_create(&variables, &model, &err) != NNR_OK) {
+        cli_error("%s", err.text);
+        return false;
+    }
+    bool ok = nnr_weights_load(&model, args->weights, true, NULL, NULL, &err) == NNR_OK;
+    if (!ok)
+        cli_error("%s", err.text);
+    ok = ok && nnc_emit_weights(n, args->output, model.weights) == 0;
+    nnr_model_destroy(&model);
+    return ok;
+}
+
 int cmd_emit(CliArgs *args)
 {
     if (!args->output) {
@@ -72,6 +90,7 @@ int cmd_emit(CliArgs *args)
     }
     nnc *n = cli_open(args, NULL, 0);
     bool ok = nnc_load(n, args->file) == 0 && nnc_compile(n) == 0 && nnc_emit_c(n, args->output, args->portable) == 0;
+    ok = ok && (!args->weights || emit_weights(n, args));
     cli_close(n, args);
     return ok ? CLI_OK : CLI_FAILED;
 }

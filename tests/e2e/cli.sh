@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The command line itself: help, wrong words, wrong paths, full disks; nothing half-written.
+. "$(dirname "$0")/lib.sh"
+expect "help" "$NNC" --help
+expect "version" "$NNC" --version
+for c in check fmt show dump train eval predict emit build digits; do expect "help of $c" "$NNC" $c --help; done
+says "no command" "usage: nnc" "$NNC"
+says "unknown command" "did you mean \`nnc train\`" "$NNC" trian
+says "unknown option" "did you mean --epochs" "$NNC" train examples/mnist_mlp.nn --epoch 3
+says "option without value" "needs a value" "$NNC" train examples/mnist_mlp.nn --data
+says "number that is none" "whole number" "$NNC" train examples/mnist_mlp.nn --data x --epochs many
+says "two files" "one file at a time" "$NNC" check a.nn b.nn
+says "no file" "needs a file" "$NNC" check
+says "file not there" "no_such.nn: No such file" "$NNC" check no_such.nn
+says "a folder for a file" "Is a directory" "$NNC" check examples
+says "bad -D" "NAME=VALUE" "$NNC" check examples/mnist_mlp.nn -D x
+says "unknown pass" "no pass is named 'fussion'" "$NNC" dump examples/mnist_mlp.nn --after fussion
+says "unknown entry" "entry points:" "$NNC" dump examples/mnist_mlp.nn --after front --entry nothing
+says "unknown target" "known: generic" "$NNC" emit examples/mnist_mlp.nn -o "$work/x" --target z80
+says "train without data" "needs --data" "$NNC" train examples/mnist_mlp.nn
+says "data not there" "nowhere" "$NNC" train examples/mnist_mlp.nn --data "$work/nowhere"
+says "eval without weights" "needs --weights" "$NNC" eval examples/mnist_mlp.nn --data x
+says "emit into a file" "Not a directory" "$NNC" emit examples/mnist_mlp.nn -o README.md/x
+CC=no-such-cc says "no C compiler" "install gcc or clang" "$NNC" build examples/mnist_mlp.nn -o "$work/exe"
+CC=false says "a C compiler that fails" "failed (status 1)" "$NNC" build examples/mnist_mlp.nn -o "$work/exe"
+[[ -e $work/exe ]] && fail "nothing half-written" || pass "nothing half-written"
+for f in examples/*.nn dsl/std/*.nn; do expect "formatted: $f" "$NNC" fmt --check "$f"; done
+for f in examples/*.nn; do
+    expect "check: $f" "$NNC" check "$f"
+    expect "show: $f" "$NNC" show "$f"
+    expect "show --json: $f" bash -c "'$NNC' show '$f' --json | python3 -c 'import json,sys; [json.loads(l) for l in sys.stdin]'"
+done
+exit $tests_failed

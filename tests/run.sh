@@ -42,7 +42,7 @@ suite() { # name command...
 for t in "$build"/tests/unit/test_* "$build"/tests/ops/test_* "$build"/tests/diff/test_*; do
     [[ -x $t && $t != *.d ]] && suite "$(basename "$(dirname "$t")")/$(basename "$t" | sed 's/^test_//')" "$t"
 done
-for t in tests/errors/run.sh tests/golden/run.sh tests/e2e/*.sh tests/train/*.sh; do
+for t in tests/errors/run.sh tests/errors/data.sh tests/golden/run.sh tests/e2e/*.sh tests/train/*.sh; do
     [[ -f $t && $t != */lib.sh ]] && suite "$(basename "$(dirname "$t")")/$(basename "$t" .sh)" bash "$t"
 done
 

@@ -12,7 +12,6 @@
 #include "front/front.h"
 #include "native.h"
 #include "nnc_internal.h"
-#include "passes/assemble.h"
 #include "passes/passes.h"
 
 #include <dlfcn.h>
@@ -216,8 +215,7 @@ int nnc_compile(nnc *n)
     }
     Mark since = mark(n);
     Why why = { .text = "" };
-    AssembleOptions options = { .target = n->target, .source = n->path };
-    n->program = assemble(n->arena, n->module, &options, &why);
+    n->program = assemble(n->module, n->target, n->path, &why);
     stage(n, "lower", since);
     if (!n->program) {
         diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why.text);
@@ -235,7 +233,6 @@ int nnc_compile(nnc *n)
 
 /* ---- loops to C, and on ---- */
 
-static CBackOptions c_options(bool portable) { return (CBackOptions){ .portable = portable }; }
 
 static int write_text(nnc *n, const char *path, const char *text)
 {
@@ -246,14 +243,14 @@ static int write_text(nnc *n, const char *path, const char *text)
     return -1;
 }
 
-int nnc_emit_c(nnc *n, const char *dir, bool portable)
+int nnc_emit_c(nnc *n, const char *dir)
 {
     if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
         diag_error(&n->diags, SPAN_NONE, "%s: cannot create the folder: %s", dir, strerror(errno));
         return -1;
     }
     Mark since = mark(n);
-    CBackOptions o = c_options(portable);
+    CBackOptions o = { 0 };
     const char *header = back_c_header(n->arena, n->program, &o);
     const char *source = back_c_source(n->arena, n->program, &o);
     stage(n, "c", since);
@@ -285,22 +282,27 @@ int nnc_emit_weights(nnc *n, const char *dir, const void *weights)
 
 extern const char NNR_ABI_HEADER[]; /* runtime/nnr.h, embedded at build time */
 
-static const char probe_text[] =
+static const char probe_header[] =
     "#include <stdint.h>\n"
-    "#include <stddef.h>\n"
-    "typedef void (*probe_fn)(void *, const char *, const char *, int, const void *, int64_t, int);\n"
+    "void nnc_probe(const char *layer, const char *file, int line, const void *data, int64_t count,\n"
+    "               const char *type);\n"
+    "#define NNC_PROBE nnc_probe\n";
+
+static const char probe_text[] =
+    "typedef void (*probe_fn)(void *, const char *, const char *, int, const void *, int64_t, const char *);\n"
     "static probe_fn fn;\n"
     "static void *user;\n"
     "void nnc_probe_set(probe_fn f, void *u) { fn = f; user = u; }\n"
-    "void nnc_probe(const char *layer, const char *file, int line, const void *data, int64_t count, int dtype)\n"
+    "void nnc_probe(const char *layer, const char *file, int line, const void *data, int64_t count,\n"
+    "               const char *type)\n"
     "{\n"
-    "    if (fn) fn(user, layer, file, line, data, count, dtype);\n"
+    "    if (fn) fn(user, layer, file, line, data, count, type);\n"
     "}\n";
 
 /* The files of a program that is linked with the runtime: kernels, table, and what both include. */
 static NativeJob program_job(nnc *n, bool probe)
 {
-    CBackOptions o = c_options(false);
+    CBackOptions o = { 0 };
     const char *base = n->program->c_name;
     NativeFile *files = ARENA_ARRAY(n->arena, NativeFile, 6);
     const char **sources = ARENA_ARRAY(n->arena, const char *, 4);
@@ -309,13 +311,14 @@ static NativeJob program_job(nnc *n, bool probe)
     files[1] = (NativeFile){ arena_printf(n->arena, "%s.c", base), back_c_source(n->arena, n->program, &o) };
     files[2] = (NativeFile){ arena_printf(n->arena, "%s_program.c", base),
                              back_c_program(n->arena, n->program, n->module->trains.data,
-                                            n->module->trains.len, &o) };
+                                            n->module->trains.len) };
     files[3] = (NativeFile){ "nnr.h", NNR_ABI_HEADER };
     sources[0] = files[1].name;
     sources[1] = files[2].name;
     job.n_files = 4;
     job.n_sources = 2;
     if (probe) {
+        files[job.n_files++] = (NativeFile){ "nnc_probe.h", probe_header };
         files[job.n_files++] = (NativeFile){ "nnc_probe.c", probe_text };
         sources[job.n_sources++] = "nnc_probe.c";
     }
@@ -334,11 +337,11 @@ const nnr_program *nnc_native(nnc *n, bool probe)
         return NULL;
     }
     since = mark(n);
-    static const char *const probe_flags[] = { "-DNNC_PROBE=nnc_probe" };
+    static const char *const flags[] = { "-DNNC_NO_MAIN", "-include", "nnc_probe.h" };
     job.output = arena_printf(n->arena, "%s/%s.so", dir, n->program->c_name);
     job.shared = true;
-    job.flags = probe_flags;
-    job.n_flags = probe ? 1 : 0;
+    job.flags = flags;
+    job.n_flags = probe ? 3 : 1;
     why = native_compile(n->arena, &job);
     stage(n, "cc", since);
     const nnr_program *program = NULL;
@@ -392,21 +395,6 @@ int nnc_build(nnc *n, const char *exe)
     fclose(f);
     Mark since = mark(n);
     NativeJob job = program_job(n, false);
-    NativeFile *files = ARENA_ARRAY(n->arena, NativeFile, 8);
-    const char **sources = ARENA_ARRAY(n->arena, const char *, 8);
-    memcpy(files, job.files, sizeof *files * (size_t)job.n_files);
-    memcpy(sources, job.sources, sizeof *sources * (size_t)job.n_sources);
-    files[job.n_files++] = (NativeFile){
-        "nnc_main.c", arena_printf(n->arena,
-                                   "#include \"nnr.h\"\n"
-                                   "extern const nnr_program %s_program;\n"
-                                   "int nnr_main(const nnr_program *, int, char **);\n"
-                                   "int main(int argc, char **argv) { return nnr_main(&%s_program, argc, argv); }\n",
-                                   n->program->c_name, n->program->c_name)
-    };
-    sources[job.n_sources++] = "nnc_main.c";
-    job.files = files;
-    job.sources = sources;
     stage(n, "c", since);
     since = mark(n);
     const char *flags[] = { archive, "-lcjson", "-lz", "-lm" };
@@ -484,7 +472,7 @@ const char *nnc_dump(nnc *n, const char *after, const char *entry)
     if (loops) {
         if (nnc_compile(n))
             return NULL;
-        CBackOptions o = c_options(false);
+        CBackOptions o = { 0 };
         if (strcmp(after, "c") == 0) {
             text_add(&t, back_c_source(n->arena, n->program, &o));
             return t.data;

@@ -50,7 +50,7 @@ int nnc_load(nnc *n, const char *path);
 /* Runs the passes and lowers every entry point to loops. After nnc_load. */
 int nnc_compile(nnc *n);
 /* Writes DIR/NAME.h and DIR/NAME.c (each through a temporary file). After nnc_compile. */
-int nnc_emit_c(nnc *n, const char *dir, bool portable);
+int nnc_emit_c(nnc *n, const char *dir);
 /* The variables alone (no entries), for reading a weights file before anything is compiled natively. */
 nnr_program nnc_variables(const nnc *n);
 /* Writes DIR/NAME_weights.h: the weights block as a C constant. After nnc_emit_c. */

@@ -89,7 +89,7 @@ int cmd_emit(CliArgs *args)
         return CLI_USAGE;
     }
     nnc *n = cli_open(args, NULL, 0);
-    bool ok = nnc_load(n, args->file) == 0 && nnc_compile(n) == 0 && nnc_emit_c(n, args->output, args->portable) == 0;
+    bool ok = nnc_load(n, args->file) == 0 && nnc_compile(n) == 0 && nnc_emit_c(n, args->output) == 0;
     ok = ok && (!args->weights || emit_weights(n, args));
     cli_close(n, args);
     return ok ? CLI_OK : CLI_FAILED;

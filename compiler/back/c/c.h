@@ -22,14 +22,8 @@ typedef struct {
 char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *options);
 /* NAME.h: structs of weights and slots, arena sizes, entry points, usage; C++-safe. */
 char *back_c_header(Arena *arena, const LProgram *program, const CBackOptions *options);
-<<<<<<< HEAD
 /* NAME_program.c: the table `const nnr_program NAME_program` over NAME.c, with wrappers of its own, and
  * unless NNC_NO_MAIN is defined a main that calls nnr_main. It includes "NAME.h" and "nnr.h". */
-=======
-/* The file that makes a program for the runtime of NAME.c: the table `const nnr_program NAME_program`,
- * with wrappers of its own, and (unless NNC_NO_MAIN is defined) a main that hands it to nnr_main. It
- * includes "NAME.h" and "nnr.h". */
->>>>>>> d355d8f (nnc: programs through back_c_program)
 char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *trains, int n_trains);
 /* Name of the wrapper of an entry (NAME_run_ENTRY), for dlsym. */
 char *back_c_wrapper_name(Arena *arena, const LProgram *program, const LEntry *entry);

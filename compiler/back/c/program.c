@@ -1,4 +1,4 @@
-/* The program table of a built executable: what nnr.h declares, as C initialisers. */
+/* The program table of a built executable: what runtime/nnr.h declares, as C initialisers. */
 #include "back/c/print.h"
 #include <inttypes.h>
 
@@ -173,14 +173,8 @@ char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *tra
     Text out = { .arena = arena };
     text_addf(&out,
               "/* %s_program.c: made by nnc; the program table of %s for the runtime. */\n"
-<<<<<<< HEAD
               "#include \"%s.h\"\n#include \"nnr.h\"\n",
               name, c_comment_text(arena, program->name), name);
-=======
-              "#include \"%s.h\"\n#include \"nnr.h\"\n\nint nnr_main(const nnr_program *program, int argc, char **argv);\n"
-              "extern const nnr_program %s_program;\n",
-              name, c_comment_text(arena, program->name), name, name);
->>>>>>> d355d8f (nnc: programs through back_c_program)
     add_vars(&p, &out);
     add_entries(&p, &out);
     Text table = { .arena = arena };
@@ -190,11 +184,7 @@ char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *tra
     }
     if (n_trains)
         text_addf(&out, "static const nnr_train trains[] = {\n%s};\n", table.data);
-<<<<<<< HEAD
     text_addf(&out, "\nextern const nnr_program %s_program;\nconst nnr_program %s_program = {\n    .name = ", name, name);
-=======
-    text_addf(&out, "\nconst nnr_program %s_program = {\n    .name = ", name);
->>>>>>> d355d8f (nnc: programs through back_c_program)
     add_string(&out, program->name);
     text_addf(&out,
               ",\n    .vars = %s, .n_vars = %d, .weights_bytes = %" PRId64 ", .slots_bytes = %" PRId64 ",\n"
@@ -202,14 +192,7 @@ char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *tra
               program->n_globals ? "vars" : "NULL", program->n_globals, program->weights_bytes, program->slots_bytes,
               program->entries.len ? "entries" : "NULL", program->entries.len, n_trains ? "trains" : "NULL", n_trains);
     text_addf(&out,
-<<<<<<< HEAD
               "\n#ifndef NNC_NO_MAIN\nint nnr_main(const nnr_program *program, int argc, char **argv);\n"
               "int main(int argc, char **argv) { return nnr_main(&%s_program, argc, argv); }\n#endif\n", name);
-=======
-              "\n#ifndef NNC_NO_MAIN\n"
-              "int main(int argc, char **argv) { return nnr_main(&%s_program, argc, argv); }\n"
-              "#endif\n",
-              name);
->>>>>>> d355d8f (nnc: programs through back_c_program)
     return out.data;
 }

@@ -78,10 +78,11 @@ typedef struct {
     char text[512];
 } Trace;
 
-static void look(void *user, const char *layer, const char *file, int line, const void *data, int64_t count, int dtype)
+static void look(void *user, const char *layer, const char *file, int line, const void *data, int64_t count,
+                 const char *type)
 {
     Trace *t = user;
-    if (t->found || dtype != NNR_F32)
+    if (t->found || strcmp(type, "float") != 0)
         return;
     const float *x = data;
     for (int64_t i = 0; i < count; i++) {

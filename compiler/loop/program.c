@@ -7,7 +7,7 @@
  *     entry "mlp" c "mlp" infer batch 32 arena 16384 {
  *       in "image" f32[32,28,28,1]
  *       out "mlp" f32[32,10]
- *       call @mlp_fc1(input 0, var 0, arena 0)
+ *       call @mlp_fc1(input 0, var "mlp.fc1.weight", arena 0)
  *     }
  */
 #include "loop/read.h"
@@ -53,18 +53,21 @@ static void print_ports(const char *word, const nnr_info *info, int n, Text *out
     }
 }
 
-static void print_call(const LCall *call, Text *out)
+static void print_call(const LProgram *p, const LCall *call, Text *out)
 {
     text_addf(out, "  call @%s(", call->func->name);
     for (int i = 0; i < call->func->params.len; i++) {
         const LRef *a = &call->args[i];
-        text_addf(out, "%s%s %lld", i ? ", " : "", REF_KIND[a->kind],
-                  (long long)(a->kind == LR_ARENA ? a->offset : a->index));
+        text_addf(out, "%s%s ", i ? ", " : "", REF_KIND[a->kind]);
+        if (a->kind == LR_VAR)
+            print_string(p->globals[a->index].info.name, out);
+        else
+            text_addf(out, "%lld", (long long)(a->kind == LR_ARENA ? a->offset : a->index));
     }
     text_add(out, ")\n");
 }
 
-static void print_entry(const LEntry *e, Text *out)
+static void print_entry(const LProgram *p, const LEntry *e, Text *out)
 {
     text_add(out, "entry ");
     print_string(e->name, out);
@@ -80,7 +83,7 @@ static void print_entry(const LEntry *e, Text *out)
     print_ports("in", e->in, e->n_in, out);
     print_ports("out", e->out, e->n_out, out);
     for (int i = 0; i < e->calls.len; i++)
-        print_call(&e->calls.data[i], out);
+        print_call(p, &e->calls.data[i], out);
     text_add(out, "}\n");
 }
 
@@ -109,7 +112,7 @@ void loop_print(const LProgram *p, Text *out)
     }
     for (int i = 0; i < p->entries.len; i++) {
         text_add(out, "\n");
-        print_entry(p->entries.data[i], out);
+        print_entry(p, p->entries.data[i], out);
     }
 }
 
@@ -186,6 +189,30 @@ static void read_port(Reader *r, nnr_info **list, int *n)
     *list = fresh;
 }
 
+static LRef read_ref(Reader *r, const LProgram *p, const LEntry *e)
+{
+    LRef a = { .kind = (LRefKind)CHOICE(r, REF_KIND, "var, input, output or arena") };
+    if (a.kind == LR_VAR) {
+        Token at = r->token;
+        const char *name = read_string(r);
+        while (a.index < p->n_globals && strcmp(p->globals[a.index].info.name, name) != 0)
+            a.index++;
+        if (!r->failed && a.index == p->n_globals) {
+            r->token = at;
+            read_fail(r, "there is no variable \"%s\" before this", name);
+        }
+        return a;
+    }
+    int64_t value = read_int(r, "a number");
+    if (a.kind == LR_ARENA)
+        a.offset = value;
+    else if (value >= (a.kind == LR_INPUT ? e->n_in : e->n_out))
+        read_fail(r, "there is no %s %lld", REF_KIND[a.kind], (long long)value);
+    else
+        a.index = (int)value;
+    return a;
+}
+
 static void read_call(Reader *r, const LProgram *p, LEntry *e)
 {
     LCall call = { 0 };
@@ -203,18 +230,9 @@ static void read_call(Reader *r, const LProgram *p, LEntry *e)
     call.args = ARENA_ARRAY(r->arena, LRef, n + 1);
     read_expect(r, "(");
     for (int i = 0; i < n; i++) {
-        LRef *a = &call.args[i];
         if (i)
             read_expect(r, ",");
-        a->kind = (LRefKind)CHOICE(r, REF_KIND, "var, input, output or arena");
-        int64_t value = read_int(r, "a number");
-        int limit = a->kind == LR_VAR ? p->n_globals : a->kind == LR_INPUT ? e->n_in : e->n_out;
-        if (a->kind == LR_ARENA)
-            a->offset = value;
-        else if (value >= limit)
-            read_fail(r, "there is no %s %lld", REF_KIND[a->kind], (long long)value);
-        else
-            a->index = (int)value;
+        call.args[i] = read_ref(r, p, e);
     }
     read_expect(r, ")");
     VEC_PUSH(r->arena, &e->calls, call);

@@ -32,8 +32,8 @@ static const char WHOLE[] =
     "global \"fc.weight\" c \"fc_weight\" param f32[4,4] count 16 at 0\n"
     "global \"n\" c \"n\" state i32[] count 1 at 64\n"
     "\n"
-    "func @f(%x: f32[100] in, %m: bool[100] in noalias, %y: f32[100] inout, %scratch: f32[16] inout noalias) "
-    "ctx(%seed, %step, %epoch) scratch 64 flops 12 bytes 34 path \"net.fc\" note \"two\\nlines\" loc \"a.nn\":3:14 {\n"
+    "func @f(%x: f32[100] in, %m: bool[100] in noalias, %y: f32[100] inout, %z: f32[16] in, "
+    "%scratch: f32[16] inout noalias) ctx(%seed, %step, %epoch) scratch 64 flops 12 bytes 34 path \"net.fc\" note \"two\\nlines\" loc \"a.nn\":3:14 {\n"
     "  let %k: u64 = %seed * 3u64 + 18446744073709551615u64\n"
     "  let %e: i32 = -5i32 - %epoch\n"
     "  let %w: f64 = cast.f64(%e) / 0.5f64\n"
@@ -60,7 +60,7 @@ static const char WHOLE[] =
     "  in \"x\" f32[4,25]\n"
     "  in \"m\" bool[4,25]\n"
     "  out \"y\" f32[100]\n"
-    "  call @f(input 0, input 1, output 0, arena 64)\n"
+    "  call @f(input 0, input 1, output 0, var \"fc.weight\", arena 64)\n"
     "}\n";
 
 static void test_round_trip(void **state)

@@ -462,7 +462,7 @@ static void real_files(void **state)
     static const char *const flowers[] = {"Iris-setosa", "Iris-versicolor", "Iris-virginica"};
     static const char *const measures[] = {"AGE..S6"}, *const four[] = {"0..4"}, *const last[] = {"4"};
     static const char *const temps[] = {"Temp"};
-    static const struct {
+    const struct {
         nnr_data data;
         int64_t count;
         double sum0; /* of the first sample */

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 build=$(cd "$1" && pwd)
 pattern=${2:-}
 export NNC=$build/nnc NNC_BUILD=$build NNC_SRC=$PWD CMOCKA_MESSAGE_OUTPUT=tap
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} # other work may share the machine
 passed=0 failed=0 skipped=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

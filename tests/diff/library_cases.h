@@ -117,4 +117,4 @@ static const char PRELUDE[] = "layer lstm_both(x, h, c) {\n"
 /* Helpers of the library that only serve other library text. */
 static const char *const INTERNAL[] = { "pad_taps", "pair", "padding", "padding2d", "window_count", "pad_images",
                                         "pad_sequences", "pool_stride", "window_sum2d", "window_sum1d", "moments",
-                                        "attention" };
+                                        "attention",    "class_target", "pad_by" };

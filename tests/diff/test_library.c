@@ -316,7 +316,8 @@ static void check_compiled(World *w, const Step *s, int i, const Tensor *vars)
         out[k] = block(64);
     void *arena = block(e->arena_bytes);
     EvalRun run = { .inputs = s->inputs, .n_inputs = s->n_inputs, .vars = copy_vars(w->arena, m, vars) };
-    for (uint64_t step = 0; step < 3; step++) {
+    uint64_t steps = CASES[i].with ? 3 : 1; /* with lr = 1 rounding errors grow from step to step */
+    for (uint64_t step = 0; step < steps; step++) {
         nnr_ctx ctx = { .seed = 3, .step = step };
         run.ctx = ctx;
         run.outputs.len = 0;

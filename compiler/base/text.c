@@ -130,29 +130,34 @@ void text_add_float(Text *t, float v)
     text_add(t, s);
 }
 
+static int smaller(int a, int b) { return a < b ? a : b; }
+
+/* Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment). */
 static int edit_distance(const char *a, const char *b)
 {
     enum { MAX = 63 };
     size_t n = strlen(a), m = strlen(b);
     if (n > MAX || m > MAX)
         return MAX;
-    int row[MAX + 1];
+    int rows[3][MAX + 1];
+    int *before = rows[0], *above = rows[1], *row = rows[2];
     for (size_t j = 0; j <= m; j++)
-        row[j] = (int)j;
+        above[j] = (int)j;
     for (size_t i = 1; i <= n; i++) {
-        int diagonal = row[0];
         row[0] = (int)i;
         for (size_t j = 1; j <= m; j++) {
-            int up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (up + 1 < best)
-                best = up + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
+            int best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            best = smaller(best, smaller(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = smaller(best, before[j - 2] + 1);
             row[j] = best;
-            diagonal = up;
         }
+        int *free_row = before;
+        before = above;
+        above = row;
+        row = free_row;
     }
-    return row[m];
+    return above[m];
 }
 
 const char *text_nearest(const char *name, const char *const *names, int n)

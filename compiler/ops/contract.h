@@ -15,8 +15,7 @@ bool affine_equal(const Affine *a, const Affine *b, int n_index);
 
 /* True when operand `op` of c is read at index k. */
 bool contract_reads(const Contract *c, int op, int k);
-/* Drops the indices that `keep` is false for (they must have coefficient 0 everywhere and be either
- * outputs of extent 1, which then leave the result's shape, or summed indices of extent 1). */
+/* Takes out the indices that `keep` is false for; no operand may read them. */
 void contract_drop(Contract *c, const bool *keep);
 
 /* Derivative rule of op_contract (contract_grad.c). */

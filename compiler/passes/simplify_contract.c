@@ -285,22 +285,27 @@ static Node *absorb_result(Simplify *s, Node *n)
 
 /* ---- what is no product ---- */
 
-/* A summed index that nothing reads is a factor. */
+/* An index that nothing reads: summed it is a factor, of the result it repeats. */
 static Node *drop_unread(Simplify *s, Node *n)
 {
     Contract c = *n->attr[0].contract;
     bool keep[MAX_INDEX], drops = false;
+    int64_t place[MAX_RANK];
+    int rank = 0;
     double factor = 1;
     for (int k = 0; k < c.n_index; k++) {
-        keep[k] = k < c.n_out || contract_reads(&c, 0, k) || (c.n_operand == 2 && contract_reads(&c, 1, k));
-        if (!keep[k])
+        keep[k] = contract_reads(&c, 0, k) || (c.n_operand == 2 && contract_reads(&c, 1, k));
+        if (keep[k] && k < c.n_out)
+            place[rank++] = k;
+        if (!keep[k] && k >= c.n_out)
             factor *= (double)c.extent[k];
         drops = drops || !keep[k];
     }
     if (!drops)
         return NULL;
     contract_drop(&c, keep);
-    return times(s->g, build_contract(s->g, n->in[0], n->n_in == 2 ? n->in[1] : NULL, &c), factor);
+    Node *r = build_contract(s->g, n->in[0], n->n_in == 2 ? n->in[1] : NULL, &c);
+    return build_broadcast(s->g, times(s->g, r, factor), n->type.rank, n->type.dim, place);
 }
 
 /* An operand that is one number multiplies from outside. */

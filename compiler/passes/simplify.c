@@ -12,7 +12,10 @@
  * Requires: topological order, no gradient markers. Establishes: no stop_grad; topological order. */
 #include "passes/simplify.h"
 
-enum { MAX_ROUNDS = 32 };
+enum {
+    MAX_ROUNDS = 32,
+    MAX_GROWTH = 64 /* times as many nodes in a round: rules that undo each other end there */
+};
 
 bool simplify_splat(const Node *n, double *value)
 {
@@ -52,7 +55,8 @@ static bool run_round(PassCtx *ctx, Graph *g)
         g->nodes.data[i]->aux = NULL;
     Simplify s = { g, ctx->arena, graph_use_counts(ctx->arena, g), g->nodes.len };
     bool changed = false;
-    for (int i = 0; i < g->nodes.len; i++) { /* grows: what a rule made is looked at as well */
+    int limit = (g->nodes.len + 16) * MAX_GROWTH;
+    for (int i = 0; i < g->nodes.len && i < limit; i++) { /* grows: what a rule made is looked at too */
         Node *n = g->nodes.data[i];
         for (int k = 0; k < n->n_in; k++)
             n->in[k] = latest(n->in[k]);

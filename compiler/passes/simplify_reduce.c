@@ -46,6 +46,21 @@ static Node *reduce_of_reduce(Simplify *s, const Node *n)
     return build_reduce(s->g, n->op, a->in[0], axes, n_axes);
 }
 
+/* Over everything the shape is no matter: the source's is taken, but for its dimensions of 1. */
+static Node *reduce_all_of_reshape(Simplify *s, const Node *n)
+{
+    const Node *a = n->in[0];
+    int64_t dim[MAX_RANK], axes[MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    int rank = 0;
+    for (int d = 0; d < a->in[0]->type.rank; d++)
+        if (a->in[0]->type.dim[d] > 1)
+            dim[rank++] = a->in[0]->type.dim[d];
+    Type want = type_make(a->type.dtype, rank, dim);
+    if (type_equal(&want, &a->type))
+        return NULL;
+    return build_reduce(s->g, n->op, build_reshape(s->g, a->in[0], rank, dim), axes, rank);
+}
+
 /* The repeated axes give a factor (sum) or nothing (max); the others are reduced before repeating. */
 static Node *reduce_of_broadcast(Simplify *s, const Node *n)
 {
@@ -166,10 +181,8 @@ Node *simplify_reduce(Simplify *s, Node *n)
         r = reduce_of_broadcast(s, n);
     if (!r && a->op == &op_transpose)
         r = reduce_of_transpose(s, n);
-    if (!r && a->op == &op_reshape && n->type.rank == 0) { /* over everything: the shape is no matter */
-        int64_t axes[MAX_RANK] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-        r = build_reduce(s->g, n->op, a->in[0], axes, a->in[0]->type.rank);
-    }
+    if (!r && a->op == &op_reshape && n->type.rank == 0)
+        r = reduce_all_of_reshape(s, n);
     if (!r && n->op == &op_sum)
         r = sum_of_scaled(s, n);
     return !r && n->op == &op_sum ? sum_of_product(s, n) : r;

@@ -68,6 +68,18 @@ static void make_kernel(Fuse *f, const Group *group)
         own(f, k->results.data[i], k, k->results.data[i]);
 }
 
+/* A view that a root reads belongs to no kernel alone. */
+static void share_root_views(const Graph *g)
+{
+    for (int i = 0; i < g->nodes.len; i++) {
+        Node *n = g->nodes.data[i];
+        if (!(n->op->flags & OP_ROOT))
+            continue;
+        for (n = n->in[0]; (n->op->flags & OP_VIEW) && !n->kernel; n = n->in[0])
+            n->mark = 1;
+    }
+}
+
 static void make_kernels(Fuse *f)
 {
     Graph *g = f->g;
@@ -79,6 +91,7 @@ static void make_kernels(Fuse *f)
     for (int i = 0; i < f->n_groups; i++)
         if (f->groups[i].alive)
             make_kernel(f, &f->groups[i]);
+    share_root_views(g);
     for (int i = 0; i < f->n; i++) {
         Node *n = g->nodes.data[i];
         if (n->aux && !n->mark)

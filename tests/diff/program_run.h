@@ -1,0 +1,74 @@
+/* Runs an assembled program in the loop interpreter, in real memory laid out as its plan says: what
+ * fusion, order, plan, assembly and lowering together make of a graph, without a C compiler. */
+#ifndef TESTS_DIFF_PROGRAM_RUN_H
+#define TESTS_DIFF_PROGRAM_RUN_H
+#include "passes/passes.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const LProgram *program;
+    char *weights, *slots;
+} ProgramMemory;
+
+static inline void program_put(void *to, DType dtype, const double *from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (dtype == DT_F32)
+            ((float *)to)[i] = (float)from[i];
+        else if (dtype == DT_I32)
+            ((int32_t *)to)[i] = (int32_t)from[i];
+        else
+            ((uint8_t *)to)[i] = from[i] != 0;
+    }
+}
+
+static inline double program_get(const void *from, DType dtype, int64_t i)
+{
+    return dtype == DT_F32   ? (double)((const float *)from)[i]
+           : dtype == DT_I32 ? (double)((const int32_t *)from)[i]
+                             : (double)((const uint8_t *)from)[i];
+}
+
+static inline char *program_var(const ProgramMemory *m, int var)
+{
+    const LGlobal *g = &m->program->globals[var];
+    return (g->kind == NNR_SLOT ? m->slots : m->weights) + g->offset;
+}
+
+/* Weights and slots with the values of vars (by index). */
+static inline ProgramMemory program_memory(Arena *arena, const LProgram *p, const Tensor *vars)
+{
+    ProgramMemory m = { p, arena_alloc(arena, (size_t)p->weights_bytes + 1),
+                        arena_alloc(arena, (size_t)p->slots_bytes + 1) };
+    for (int i = 0; i < p->n_globals; i++)
+        program_put(program_var(&m, i), vars[i].type.dtype, vars[i].data, p->globals[i].count);
+    return m;
+}
+
+/* in, out: as the entry's tables. The arena starts filled with bytes that are NaN as floats. NULL, or
+ * what went wrong. */
+static inline const char *program_run(Arena *arena, const ProgramMemory *m, const LEntry *e, void *const *in,
+                                      void *const *out, const nnr_ctx *ctx)
+{
+    char *memory = arena_alloc(arena, (size_t)e->arena_bytes + 1);
+    memset(memory, 0xff, (size_t)e->arena_bytes);
+    for (int c = 0; c < e->calls.len; c++) {
+        const LCall *call = &e->calls.data[c];
+        void *buffers[64];
+        if (call->func->params.len > 64)
+            return "more than 64 parameters";
+        for (int i = 0; i < call->func->params.len; i++) {
+            const LRef *ref = &call->args[i];
+            buffers[i] = ref->kind == LR_VAR      ? (void *)program_var(m, ref->index)
+                         : ref->kind == LR_INPUT  ? in[ref->index]
+                         : ref->kind == LR_OUTPUT ? out[ref->index]
+                                                  : memory + ref->offset;
+        }
+        const char *fault = lfunc_eval(call->func, buffers, ctx, arena);
+        if (fault)
+            return arena_printf(arena, "%s: %s", call->func->name, fault);
+    }
+    return NULL;
+}
+#endif

@@ -66,7 +66,7 @@ typedef struct {
 
 static const char DIFF_WARN[] = "-std=c11 -Wall -Wextra -Wpedantic -Werror -ffp-contract=fast";
 
-static Diff *diff_new(const char *name)
+static inline Diff *diff_new(const char *name)
 {
     Arena *arena = arena_new();
     Diff *d = ARENA_NEW(arena, Diff);
@@ -77,13 +77,13 @@ static Diff *diff_new(const char *name)
     return d;
 }
 
-static double diff_uniform(Diff *d)
+static inline double diff_uniform(Diff *d)
 {
     d->random = nnr_mix64(d->random + 0x9e3779b97f4a7c15u);
     return (double)(d->random >> 11) * 0x1p-53;
 }
 
-static Tensor diff_values(Diff *d, Type type, DiffRange range)
+static inline Tensor diff_values(Diff *d, Type type, DiffRange range)
 {
     Tensor t = tensor_new(d->arena, type);
     int64_t n = type_count(&type);
@@ -105,14 +105,14 @@ static Tensor diff_values(Diff *d, Type type, DiffRange range)
     return t;
 }
 
-static Tensor diff_copy(Diff *d, const Tensor *from)
+static inline Tensor diff_copy(Diff *d, const Tensor *from)
 {
     Tensor t = tensor_new(d->arena, from->type);
     memcpy(t.data, from->data, sizeof *t.data * (size_t)type_count(&t.type));
     return t;
 }
 
-static Graph *diff_graph(Diff *d, const char *name)
+static inline Graph *diff_graph(Diff *d, const char *name)
 {
     Graph *g = graph_new(d->module, name, GRAPH_INFER, 0);
     assert_non_null(g);
@@ -120,7 +120,7 @@ static Graph *diff_graph(Diff *d, const char *name)
 }
 
 /* Draws the inputs and variables and evaluates the graph (after gradients became nodes). */
-static void diff_finish(Diff *d, Graph *g, const char *note, DiffRange range)
+static inline void diff_finish(Diff *d, Graph *g, const char *note, DiffRange range)
 {
     PassCtx pass = { .arena = d->arena };
     graph_renumber(g);
@@ -154,14 +154,14 @@ static void diff_finish(Diff *d, Graph *g, const char *note, DiffRange range)
 
 /* ---- building ---- */
 
-static void diff_verify(Diff *d, const Graph *g, const char *after)
+static inline void diff_verify(Diff *d, const Graph *g, const char *after)
 {
     const char *fault = graph_verify(g, d->arena);
     if (fault)
         fail_msg("%s after %s: %s", g->name, after, fault);
 }
 
-static LProgram *diff_lower(Diff *d, const DiffOptions *o)
+static inline LProgram *diff_lower(Diff *d, const DiffOptions *o)
 {
     const LTarget *target = o->target ? o->target : ltarget_host();
     PassCtx pass = { .arena = d->arena, .target = target, .no_fuse = o->no_fuse };
@@ -182,7 +182,7 @@ static LProgram *diff_lower(Diff *d, const DiffOptions *o)
     return program;
 }
 
-static void diff_write(Diff *d, const char *dir, const char *name, const char *text)
+static inline void diff_write(Diff *d, const char *dir, const char *name, const char *text)
 {
     const char *path = arena_printf(d->arena, "%s/%s", dir, name);
     const char *fault = text_write_file(d->arena, path, text, strlen(text));
@@ -191,7 +191,7 @@ static void diff_write(Diff *d, const char *dir, const char *name, const char *t
 }
 
 /* Runs a command; on failure shows what it printed and keeps the folder. */
-static void diff_run(Diff *d, const char *dir, const char *command)
+static inline void diff_run(Diff *d, const char *dir, const char *command)
 {
     if (system(arena_printf(d->arena, "%s > %s/log 2>&1", command, dir)) == 0)
         return;
@@ -200,7 +200,7 @@ static void diff_run(Diff *d, const char *dir, const char *command)
     fail_msg("failed: %s", command);
 }
 
-static DiffBuild diff_build(Diff *d, DiffOptions o)
+static inline DiffBuild diff_build(Diff *d, DiffOptions o)
 {
     omp_set_num_threads(2); /* also makes this program hold on to libgomp, whose threads outlive the library */
     DiffBuild b = { .program = diff_lower(d, &o) };
@@ -223,7 +223,7 @@ static DiffBuild diff_build(Diff *d, DiffOptions o)
     return b;
 }
 
-static void diff_close(Diff *d, DiffBuild *b)
+static inline void diff_close(Diff *d, DiffBuild *b)
 {
     if (b->library)
         dlclose(b->library);
@@ -233,7 +233,7 @@ static void diff_close(Diff *d, DiffBuild *b)
 
 /* ---- running ---- */
 
-static void *diff_block(int64_t bytes)
+static inline void *diff_block(int64_t bytes)
 {
     size_t size = ((size_t)bytes + NNR_ALIGN) / NNR_ALIGN * NNR_ALIGN;
     void *p = aligned_alloc(NNR_ALIGN, size);
@@ -242,7 +242,7 @@ static void *diff_block(int64_t bytes)
     return p;
 }
 
-static void diff_put(void *to, const Tensor *t)
+static inline void diff_put(void *to, const Tensor *t)
 {
     for (int64_t i = 0; i < type_count(&t->type); i++) {
         if (t->type.dtype == DT_F32)
@@ -254,17 +254,17 @@ static void diff_put(void *to, const Tensor *t)
     }
 }
 
-static double diff_get(const void *from, DType dtype, int64_t i)
+static inline double diff_get(const void *from, DType dtype, int64_t i)
 {
     if (dtype == DT_F32)
         return (double)((const float *)from)[i];
     return dtype == DT_I32 ? ((const int32_t *)from)[i] : ((const uint8_t *)from)[i];
 }
 
-static int64_t diff_bytes(const Tensor *t) { return type_count(&t->type) * dtype_bytes(t->type.dtype); }
+static inline int64_t diff_bytes(const Tensor *t) { return type_count(&t->type) * dtype_bytes(t->type.dtype); }
 
 /* Error relative to the tensor's largest value, at least 1. */
-static bool diff_close_enough(const void *got, const Tensor *want, double tolerance, const char *what, const DiffCase *c)
+static inline bool diff_close_enough(const void *got, const Tensor *want, double tolerance, const char *what, const DiffCase *c)
 {
     double scale = 1;
     for (int64_t i = 0; i < type_count(&want->type); i++)
@@ -287,7 +287,7 @@ typedef struct {
     void **out;
 } DiffMemory;
 
-static const LEntry *diff_entry(const DiffBuild *b, const char *name)
+static inline const LEntry *diff_entry(const DiffBuild *b, const char *name)
 {
     for (int i = 0; i < b->program->entries.len; i++)
         if (strcmp(b->program->entries.data[i]->name, name) == 0)
@@ -296,7 +296,7 @@ static const LEntry *diff_entry(const DiffBuild *b, const char *name)
     return NULL;
 }
 
-static DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *c)
+static inline DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *c)
 {
     const LEntry *e = diff_entry(b, c->graph->name);
     DiffMemory m = { diff_block(b->program->weights_bytes), diff_block(b->program->slots_bytes), diff_block(e->arena_bytes),
@@ -326,7 +326,7 @@ static DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *c)
     return m;
 }
 
-static void diff_free(const DiffBuild *b, const DiffCase *c, DiffMemory *m)
+static inline void diff_free(const DiffBuild *b, const DiffCase *c, DiffMemory *m)
 {
     const LEntry *e = diff_entry(b, c->graph->name);
     for (int i = 0; i < e->n_in; i++)
@@ -338,7 +338,7 @@ static void diff_free(const DiffBuild *b, const DiffCase *c, DiffMemory *m)
     free(m->arena);
 }
 
-static const Tensor *diff_expected(const DiffCase *c, const char *output)
+static inline const Tensor *diff_expected(const DiffCase *c, const char *output)
 {
     for (int k = 0; k < c->n_outputs; k++)
         if (strcmp(c->outputs[k].name, output) == 0)
@@ -346,7 +346,7 @@ static const Tensor *diff_expected(const DiffCase *c, const char *output)
     return NULL;
 }
 
-static bool diff_check_case(Diff *d, const DiffBuild *b, const DiffCase *c, double tolerance)
+static inline bool diff_check_case(Diff *d, const DiffBuild *b, const DiffCase *c, double tolerance)
 {
     const LEntry *e = diff_entry(b, c->graph->name);
     DiffMemory m = diff_call(d, b, c);
@@ -362,7 +362,7 @@ static bool diff_check_case(Diff *d, const DiffBuild *b, const DiffCase *c, doub
     return ok;
 }
 
-static void diff_check(Diff *d, const DiffBuild *b, double tolerance)
+static inline void diff_check(Diff *d, const DiffBuild *b, double tolerance)
 {
     int failed = 0;
     for (int i = 0; i < d->cases.len; i++)

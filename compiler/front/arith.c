@@ -239,17 +239,14 @@ static Value int_overflow(Frame *fr, Span at)
 
 static bool int_power(int64_t base, int64_t exponent, int64_t *out)
 {
-    int64_t r = 1;
-    for (int64_t i = 0; i < exponent; i++) {
-        if (__builtin_mul_overflow(r, base, &r))
+    *out = base == -1 && exponent % 2 == 0 ? 1 : base; /* what a base of -1, 0 or 1 gives */
+    if (exponent == 0)
+        *out = 1;
+    if (exponent == 0 || (base >= -1 && base <= 1))
+        return true;
+    for (int64_t i = 1; i < exponent; i++) /* overflows after 62 rounds at the latest */
+        if (__builtin_mul_overflow(*out, base, out))
             return false;
-        if (r == 0 || r == 1 || (r == -1 && i > 2)) {
-            if (r == -1)
-                r = exponent % 2 ? -1 : 1;
-            break;
-        }
-    }
-    *out = r;
     return true;
 }
 
@@ -312,6 +309,8 @@ static Value join(Frame *fr, Value a, Value b, Span at)
 {
     if (a.n + b.n > MAX_LIST)
         return fail(fr, at, "a list of more than %d items", MAX_LIST);
+    if (!spend_many(fr, a.n + b.n, at))
+        return value_bad();
     Value *items = ARENA_ARRAY(fr->f->arena, Value, a.n + b.n + 1);
     if (a.n)
         memcpy(items, a.items, sizeof *items * (size_t)a.n);
@@ -328,11 +327,14 @@ static Value static_binary(Frame *fr, OpKind op, Value a, Value b, Span at)
         return value_bool(op == OP_AND ? a.i && b.i : a.i || b.i);
     if (op == OP_ADD && a.kind == V_LIST && b.kind == V_LIST)
         return join(fr, a, b, at);
-    if (op == OP_ADD && a.kind == V_STRING && b.kind == V_STRING)
+    if (op == OP_ADD && a.kind == V_STRING && b.kind == V_STRING) {
+        if (strlen(a.s) + strlen(b.s) > MAX_STRING)
+            return fail(fr, at, "a string of more than %d characters", MAX_STRING);
         return value_string(PRINTF(fr, "%s%s", a.s, b.s));
-    if (op == OP_MUL && a.kind == V_LIST && b.kind == V_INT && b.i >= 0 && b.i * (a.n + 1) <= MAX_LIST) {
+    }
+    if (op == OP_MUL && a.kind == V_LIST && b.kind == V_INT && b.i >= 0 && b.i <= MAX_LIST) {
         Value r = value_list(fr->f, NULL, 0);
-        for (int64_t i = 0; i < b.i; i++)
+        for (int64_t i = 0; i < b.i && !is_bad(r); i++)
             r = join(fr, r, a, at);
         return r;
     }

@@ -164,6 +164,8 @@ Value run_range(BCall *c)
     double count = ((double)stop - (double)start) / (double)step;
     if (count > MAX_LIST)
         return fail(c->fr, c->at, "a range of more than %d items", MAX_LIST);
+    if (count > 0 && !spend_many(c->fr, (int64_t)count, c->at))
+        return value_bad();
     Vec(Value) items = {0};
     for (int64_t i = start; step > 0 ? i < stop : i > stop; i += step)
         VEC_PUSH(c->fr->f->arena, &items, value_int(i));

@@ -13,7 +13,9 @@ enum {
     MAX_CALL_DEPTH = 64,
     MAX_LIST = 1 << 16,          /* items of a static list */
     MAX_FORMALS = 32,
-    EVAL_BUDGET = 4 * 1000 * 1000, /* expressions evaluated in one compilation */
+    MAX_STRING = 1 << 12,
+    STACK_LIMIT = 3 << 20, /* bytes below front_build */
+    EVAL_BUDGET = 2 * 1000 * 1000, /* expressions and list items evaluated in one compilation */
     NODE_BUDGET = 400 * 1000       /* nodes of one graph */
 };
 #define MAX_ELEMENTS ((int64_t)INT32_MAX)
@@ -131,6 +133,7 @@ struct Front {
     bool *define_used;
     Gen *init;
     int64_t budget;
+    uintptr_t stack_base;
     int faults; /* errors met, repetitions included */
     bool muted; /* the last error was a repetition: its notes are silent */
 };
@@ -279,6 +282,7 @@ void eval_block(Frame *fr, const Block *b);
 Value eval_block_value(Frame *fr, const Block *b, const char *layer_name);
 void bind_target(Frame *fr, const Target *t, Value v, Span at);
 bool spend(Frame *fr, Span at); /* false when the budget of evaluations is gone */
+bool spend_many(Frame *fr, int64_t steps, Span at);
 
 /* ---- arith.c ---- */
 Value arith_binary(Frame *fr, OpKind op, Value a, Value b, Span at);

@@ -1,21 +1,44 @@
 /* Expressions: one case a kind; operators are in arith.c, calls in call.c, brackets in slice.c. */
 #include "front/elab.h"
 
-bool spend(Frame *fr, Span at)
+bool spend_many(Frame *fr, int64_t steps, Span at)
 {
-    if (--fr->f->budget > 0)
+    Front *f = fr->f;
+    if (f->budget > steps) {
+        f->budget -= steps;
         return true;
-    if (fr->f->budget == 0) {
+    }
+    if (f->budget > 0) {
         fail(fr, at, "this takes more than %d steps at compile time", EVAL_BUDGET);
         hint(fr, "is a `for` over a very long range, or a recursion that does not end?");
     }
+    f->budget = 0;
     return false;
 }
 
+/* Calls and expressions nest on the machine's stack: the limit on calls alone does not bound it. */
+static bool stack_left(Frame *fr, Span at)
+{
+    char here;
+    uintptr_t now = (uintptr_t)&here, base = fr->f->stack_base;
+    if ((now < base ? base - now : now - base) < STACK_LIMIT)
+        return true;
+    if (fr->f->budget > 0) {
+        fail(fr, at, "expressions and calls nest too deep here");
+        hint(fr, "is this a recursion that does not end?");
+    }
+    fr->f->budget = 0;
+    return false;
+}
+
+bool spend(Frame *fr, Span at) { return spend_many(fr, 1, at) && stack_left(fr, at); }
+
 static Value eval_items(Frame *fr, Expr *e)
 {
-    Value *items = ARENA_ARRAY(fr->f->arena, Value, e->n_items ? e->n_items : 1);
     bool bad = false;
+    if (!spend_many(fr, e->n_items, e->span))
+        return value_bad();
+    Value *items = ARENA_ARRAY(fr->f->arena, Value, e->n_items ? e->n_items : 1);
     for (int i = 0; i < e->n_items; i++) {
         items[i] = eval(fr, e->items[i]);
         bad = bad || is_bad(items[i]);

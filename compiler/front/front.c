@@ -121,6 +121,7 @@ Module *front_build(Arena *arena, Intern *names, const Source *source, const Fro
     Front *f = ARENA_NEW(arena, Front);
     *f = (Front){ .arena = arena, .names = names, .diags = diags, .options = options, .budget = EVAL_BUDGET };
     int before = diags->n_errors;
+    f->stack_base = (uintptr_t)&before;
     f->define_used = ARENA_ARRAY(arena, bool, options->n_defines + 1);
     make_module(f, source);
     library_load(f);

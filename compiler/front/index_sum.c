@@ -318,15 +318,16 @@ static bool reads_all(Frame *fr, const Expr *e, const Reduce *r, const bool *use
 
 static Indexed reduce_sum(Frame *fr, Expr *e, const Reduce *r, double scale)
 {
-    Product p = { .scale = scale };
+    Product *p = ARENA_NEW(fr->f->arena, Product); /* large, and sums nest */
     bool used[MAX_IDS] = {0};
-    if (!factors(fr, &p, e->a))
+    p->scale = scale;
+    if (!factors(fr, p, e->a))
         return index_bad();
     for (int k = 0; k < fr->index->n; k++)
-        used[k] = any_uses(&p, 0, k);
+        used[k] = any_uses(p, 0, k);
     if (!reads_all(fr, e, r, used))
         return index_bad();
-    return finish(fr, sum_product(fr, &p, r, e->span), &p, e->span);
+    return finish(fr, sum_product(fr, p, r, e->span), p, e->span);
 }
 
 static Indexed reduce_other(Frame *fr, Expr *e, const Reduce *r)

@@ -61,50 +61,119 @@ static bool union_ids(Frame *fr, const Indexed *v, int n, int *id, int *n_id, Sp
 
 /* ---- reads ---- */
 
-bool index_lookup(Frame *fr, Read *r)
+/* The dimension whose place depends on data, -1 when there is none, -2 when there are several. */
+static int lookup_dim(Frame *fr, const Read *r)
 {
-    if (!r->lookup[0]) {
-        for (int d = 1; d < r->rank; d++)
-            if (r->lookup[d]) {
-                fail(fr, r->at[d], "a place that depends on data must come first");
-                hint(fr, "transpose %s, or use take_along(%s, indices, axis = %d)", r->name, r->name, d);
-                return false;
-            }
+    int found = -1;
+    for (int d = 0; d < r->rank; d++) {
+        if (!r->lookup[d])
+            continue;
+        if (found >= 0) {
+            fail(fr, r->at[d], "two places of %s depend on data", r->name);
+            hint(fr, "take one at a time: rows[n, j] = %s[a[n], j], then rows[n, b[n]]", r->name);
+            return -2;
+        }
+        found = d;
+    }
+    return found;
+}
+
+/* The i32 positions of a looked-up place. */
+static bool lookup_rows(Frame *fr, Read *r, int d, Indexed *rows)
+{
+    *rows = index_eval(fr, r->lookup[d]);
+    if (!rows->ok)
+        return false;
+    if (rows->fixed.kind != V_NONE) {
+        rows->node = node_of(fr, rows->fixed, DT_I32, r->at[d]);
+        rows->fixed = value_none();
+    }
+    if (!rows->node)
+        return false;
+    if (rows->node->type.dtype == DT_I32)
         return true;
+    fail(fr, r->at[d], "a place is %s, but places are i32", type_text(fr->f->arena, &rows->node->type));
+    hint(fr, "cast(x, i32) converts");
+    return false;
+}
+
+static void read_bare(Read *r, Node *node, const int *id, int n)
+{
+    r->node = node;
+    r->rank = n;
+    for (int d = 0; d < n; d++) {
+        r->dim[d] = (Place){0};
+        r->dim[d].coef[id[d]] = 1;
+        r->lookup[d] = NULL;
+        r->at[d] = r->expr->span;
     }
-    Indexed rows = index_eval(fr, r->lookup[0]);
-    Node *index = rows.ok && rows.fixed.kind != V_NONE ? node_of(fr, rows.fixed, DT_I32, r->at[0]) : rows.node;
-    if (!rows.ok || !index)
-        return false;
-    if (index->type.dtype != DT_I32) {
-        fail(fr, r->at[0], "a place is %s, but places are i32", type_text(fr->f->arena, &index->type));
-        return false;
-    }
-    Node *n = add_node(fr, &op_gather, (Node *[]){ r->node, index }, 2, NULL, r->expr->span);
+}
+
+/* t[label[n], j]: whole rows, when their variables are none of those read beside them. */
+static bool lookup_gather(Frame *fr, Read *r, const Indexed *rows)
+{
+    Node *n = add_node(fr, &op_gather, (Node *[]){ r->node, rows->node }, 2, NULL, r->expr->span);
     if (!n)
         return false;
     Read fresh = *r;
-    fresh.node = n;
+    read_bare(&fresh, n, rows->id, rows->n);
     fresh.rank = n->type.rank;
-    fresh.lookup[0] = NULL;
-    for (int d = 0; d < rows.n; d++) {
-        fresh.dim[d] = (Place){0};
-        fresh.dim[d].coef[rows.id[d]] = 1;
-        fresh.at[d] = r->at[0];
-        fresh.lookup[d] = NULL;
-    }
     for (int d = 1; d < r->rank; d++) {
-        fresh.dim[rows.n + d - 1] = r->dim[d];
-        fresh.lookup[rows.n + d - 1] = r->lookup[d];
-        fresh.at[rows.n + d - 1] = r->at[d];
+        fresh.dim[rows->n + d - 1] = r->dim[d];
+        fresh.lookup[rows->n + d - 1] = NULL;
+        fresh.at[rows->n + d - 1] = r->at[d];
     }
     *r = fresh;
-    for (int d = rows.n; d < r->rank; d++)
-        if (r->lookup[d]) {
-            fail(fr, r->at[d], "only the first place can depend on data");
-            return false;
-        }
     return true;
+}
+
+/* p[n, label[n]]: the looked-up dimension becomes the last one, and one element of it is taken. */
+static bool lookup_along(Frame *fr, Read *r, int d, const Indexed *rows)
+{
+    IndexEnv *env = fr->index;
+    Graph *g = fr->gen->g;
+    if (env->n == MAX_IDS) {
+        fail(fr, r->at[d], "more than %d index variables", MAX_IDS);
+        return false;
+    }
+    int last = env->n++, id[MAX_RANK + 1], n;
+    env->name[last] = "row";
+    env->extent[last] = r->node->type.dim[d];
+    Read table = *r;
+    table.lookup[d] = NULL;
+    table.dim[d] = (Place){0};
+    table.dim[d].coef[last] = 1;
+    Indexed parts[2] = { index_of_read(fr, &table), *rows };
+    bool ok = parts[0].ok && union_ids(fr, parts, 2, id, &n, r->at[d]); /* `last` is the highest id */
+    Node *x = ok ? index_spread(fr, &parts[0], id, n, r->at[d]) : NULL;
+    Node *at = x ? index_spread(fr, rows, id, n - 1, r->at[d]) : NULL;
+    env->n--;
+    if (!at)
+        return false;
+    int64_t dim[MAX_RANK];
+    memcpy(dim, at->type.dim, sizeof dim);
+    dim[n - 1] = 1;
+    at = build_reshape(g, at, n, dim);
+    Node *taken = add_node(fr, &op_take_along, (Node *[]){ x, at }, 2, &(Attr){ .i = n - 1 }, r->expr->span);
+    if (!taken)
+        return false;
+    read_bare(r, build_reshape(g, taken, n - 1, dim), id, n - 1);
+    return true;
+}
+
+bool index_lookup(Frame *fr, Read *r)
+{
+    Indexed rows;
+    int d = lookup_dim(fr, r);
+    if (d < 0)
+        return d == -1;
+    if (!lookup_rows(fr, r, d, &rows))
+        return false;
+    bool apart = d == 0;
+    for (int k = 1; k < r->rank && apart; k++)
+        for (int i = 0; i < rows.n && apart; i++)
+            apart = !place_uses(&r->dim[k], rows.id[i]);
+    return apart ? lookup_gather(fr, r, &rows) : lookup_along(fr, r, d, &rows);
 }
 
 /* The one variable of each dimension (-1: constant); false when slices and a transpose will not do. */

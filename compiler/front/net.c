@@ -281,9 +281,14 @@ void net_graphs(Front *f, Symbol *sym, int64_t batch)
 void gen_finish(Gen *gen)
 {
     Graph *g = gen->g;
-    for (int i = 0; i < gen->uses.len && gen->training; i++)
-        if (gen->uses.data[i].now)
-            build_update(g, gen->uses.data[i].info->var, gen->uses.data[i].now);
+    for (int i = 0; i < gen->uses.len && gen->training; i++) {
+        Node *now = gen->uses.data[i].now;
+        if (!now)
+            continue;
+        g->loc = now->loc;
+        g->path = now->path;
+        build_update(g, gen->uses.data[i].info->var, now);
+    }
     for (int i = 0; i < g->nodes.len; i++) {
         Node *n = g->nodes.data[i];
         n->mark = (n->op->flags & OP_ROOT) || ((g->kind == GRAPH_INFER || g->kind == GRAPH_BODY) && n->op == &op_input);

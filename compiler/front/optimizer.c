@@ -141,8 +141,9 @@ void optimizer_slot(Frame *fr, Stmt *s)
 static bool run_one(Frame *fr, const OptCall *opt, OptState *st, bool last)
 {
     Symbol *sym = opt->sym;
+    Site site = { .path = st->prefix, .salt_path = PRINTF(fr, "%s.%s", st->prefix, st->param->var->name) };
     Frame in = { .f = fr->f, .gen = fr->gen, .caller = fr, .call = opt->at, .sym = sym, .unit = sym->unit,
-                 .scope = scope_new(fr->f, NULL), .site = fr->site, .depth = fr->depth + 1 };
+                 .scope = scope_new(fr->f, NULL), .site = &site, .depth = fr->depth + 1 };
     int errors = fr->f->faults;
     if (!formals_bind(&in, sym->decl, opt->slots, opt->at))
         return false;
@@ -196,7 +197,7 @@ bool optimizer_run(Frame *fr, const char *step, Value with, Node *loss, Trained 
         return false;
     }
     for (int i = 0; i < n; i++) {
-        place(fr, vars[i].info->span);
+        place(fr, at);
         vars[i].grad = build_gradient(fr->gen->g, loss, use_of(fr->gen, vars[i].info)->read);
     }
     Vec(const OptCall *) chain = {0};

@@ -60,6 +60,8 @@ static Value index_list(Frame *fr, Expr *e, Value v)
         return position(fr, ix->expr, v.n, &start) ? v.items[start] : value_bad();
     if (!slice_bounds(fr, ix, v.n, &start, &stop, &step))
         return value_bad();
+    if (!spend_many(fr, v.n, e->span))
+        return value_bad();
     Value r = { .kind = v.kind, .items = ARENA_ARRAY(fr->f->arena, Value, v.n + 1) };
     for (int64_t i = start; i < stop; i += step)
         ((Value *)r.items)[r.n++] = v.items[i];

@@ -14,7 +14,7 @@ for t in "$build"/fuzz/fuzz_*; do
     mkdir -p "$corpus" "$build/crashes"
     seeds=tests/fuzz/seeds/${name#fuzz_}
     [[ -d $seeds ]] || seeds=
-    [[ $name == fuzz_parse ]] && seeds="$seeds dsl/std examples tests/errors"
+    [[ $name == fuzz_parse || $name == fuzz_front ]] && seeds="$seeds dsl/std examples tests/errors"
     [[ $name == fuzz_ir ]] && seeds="$seeds tests/golden"
     if "$t" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=8192 -print_final_stats=1 \
         -artifact_prefix="$build/crashes/$name-" "$corpus" $seeds >"$build/$name.log" 2>&1; then

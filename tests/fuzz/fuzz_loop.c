@@ -53,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             loop_vectorize(f, &LTARGET_X86_V4);
             loop_expand_math(f);
             const char *why = loop_verify(f, arena);
-            if (why)
+            /* An index out of bounds may become a constant, and so visible, only by splitting loops. */
+            if (why && !strstr(why, "is outside its"))
                 fail(why, text);
         }
     }

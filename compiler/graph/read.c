@@ -23,104 +23,104 @@ typedef struct {
 static bool read_op(Reader *r, Line *l)
 {
     const char *name;
-    read_space(r);
+    ir_space(r);
     l->begin = r->at;
-    if (!read_word(r, &name, "an operation"))
+    if (!ir_word(r, &name, "an operation"))
         return false;
     l->op = op_find(name);
     if (l->op)
         return true;
-    read_fail(r, l->begin, "unknown operation `%s`", name);
+    ir_fail(r, l->begin, "unknown operation `%s`", name);
     return false;
 }
 
 static bool read_attr(Reader *r, Line *l, bool *seen)
 {
     const char *name;
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
-    if (!read_word(r, &name, "an attribute"))
+    if (!ir_word(r, &name, "an attribute"))
         return false;
     int k = op_attr(l->op, name);
     if (k < 0 || attr_from_type(&l->op->attrs[k]))
-        return read_fail(r, begin, "`%s` has no attribute `%s` in its text", l->op->name, name);
+        return ir_fail(r, begin, "`%s` has no attribute `%s` in its text", l->op->name, name);
     if (seen[k])
-        return read_fail(r, begin, "attribute `%s` stands twice", name);
+        return ir_fail(r, begin, "attribute `%s` stands twice", name);
     seen[k] = true;
-    return read_expect(r, "=") && read_attr_value(r, &l->op->attrs[k], &l->attr[k]);
+    return ir_expect(r, "=") && ir_attr_value(r, &l->op->attrs[k], &l->attr[k]);
 }
 
 static bool read_operands_and_attrs(Reader *r, Line *l)
 {
     bool seen[MAX_ATTR] = { false };
     if (l->op->attrs[0].kind == AK_CONTRACT)
-        return read_contract(r, &l->in, &l->attr[0]);
-    while (!read_at_end(r) && r->source->text[r->at] == '%') {
+        return ir_contract(r, &l->in, &l->attr[0]);
+    while (!ir_at_end(r) && r->source->text[r->at] == '%') {
         Node *node;
-        if (!read_operand(r, &node))
+        if (!ir_operand(r, &node))
             return false;
         VEC_PUSH(r->arena, &l->in, node);
-        if (!read_accept(r, ","))
+        if (!ir_accept(r, ","))
             break;
     }
-    if (read_accept(r, "{")) {
+    if (ir_accept(r, "{")) {
         do
             if (!read_attr(r, l, seen))
                 return false;
-        while (read_accept(r, ","));
-        if (!read_expect(r, "}"))
+        while (ir_accept(r, ","));
+        if (!ir_expect(r, "}"))
             return false;
     }
     for (int k = 0; k < MAX_ATTR && l->op->attrs[k].kind != AK_NONE; k++)
         if (!seen[k] && !attr_from_type(&l->op->attrs[k]))
-            return read_fail_token(r, l->begin, "`%s` needs the attribute `%s`", l->op->name,
+            return ir_fail_token(r, l->begin, "`%s` needs the attribute `%s`", l->op->name,
                              l->op->attrs[k].name);
     return true;
 }
 
 static Kernel *mention_kernel(Reader *r, int64_t id, uint32_t at)
 {
-    Kernel *k = map_find(&r->kernels, id, NULL);
+    Kernel *k = ir_map_find(&r->kernels, id, NULL);
     if (!k) {
         k = ARENA_NEW(r->arena, Kernel);
         k->id = (int)id;
-        map_add(r->arena, &r->kernels, id, k, at);
+        ir_map_add(r->arena, &r->kernels, id, k, at);
     }
     return k;
 }
 
 static bool read_kernel_label(Reader *r, int64_t *id)
 {
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
-    return read_label(r, 'k', id) &&
-           (*id <= INT_MAX || read_fail(r, begin, "kernel numbers end at %d", INT_MAX));
+    return ir_label(r, 'k', id) &&
+           (*id <= INT_MAX || ir_fail(r, begin, "kernel numbers end at %d", INT_MAX));
 }
 
 /* path, loc, kernel, at: each at most once, in this order or any other. */
 static bool read_tail(Reader *r, Node *n)
 {
-    while (!read_at_end(r)) {
+    while (!ir_at_end(r)) {
         uint32_t begin = r->at;
         int64_t v;
-        if (!n->path && read_accept(r, "path")) {
-            if (!read_paren_string(r, &n->path))
+        if (!n->path && ir_accept(r, "path")) {
+            if (!ir_paren_string(r, &n->path))
                 return false;
-        } else if (!n->loc.file && read_accept(r, "loc")) {
-            if (!read_loc(r, &n->loc))
+        } else if (!n->loc.file && ir_accept(r, "loc")) {
+            if (!ir_loc(r, &n->loc))
                 return false;
-        } else if (!n->kernel && read_accept(r, "kernel")) {
-            if (!read_expect(r, "=") || !read_kernel_label(r, &v))
+        } else if (!n->kernel && ir_accept(r, "kernel")) {
+            if (!ir_expect(r, "=") || !read_kernel_label(r, &v))
                 return false;
             n->kernel = mention_kernel(r, v, begin);
             VEC_PUSH(r->arena, &n->kernel->nodes, n);
-        } else if (n->offset < 0 && read_accept(r, "at")) {
-            if (!read_expect(r, "=") || !read_int(r, &n->offset))
+        } else if (n->offset < 0 && ir_accept(r, "at")) {
+            if (!ir_expect(r, "=") || !ir_int(r, &n->offset))
                 return false;
             if (n->offset < 0)
-                return read_fail(r, begin, "an offset is not negative");
+                return ir_fail(r, begin, "an offset is not negative");
         } else {
-            return read_fail(r, begin, "expected path(..), loc(..), kernel=.., at=.. or the end of the line");
+            return ir_fail(r, begin, "expected path(..), loc(..), kernel=.., at=.. or the end of the line");
         }
     }
     return true;
@@ -129,37 +129,37 @@ static bool read_tail(Reader *r, Node *n)
 static bool define(Reader *r, const Line *l, Node *n)
 {
     uint32_t first;
-    if (map_find(&r->values, l->id, &first)) {
-        read_fail_token(r, l->id_at, "%%%lld is defined twice", (long long)l->id);
-        diag_note(r->diags, read_span(r, first, first), "the first definition is here");
+    if (ir_map_find(&r->values, l->id, &first)) {
+        ir_fail_token(r, l->id_at, "%%%lld is defined twice", (long long)l->id);
+        diag_note(r->diags, ir_span(r, first, first), "the first definition is here");
         return false;
     }
-    map_add(r->arena, &r->values, l->id, n, l->id_at);
+    ir_map_add(r->arena, &r->values, l->id, n, l->id_at);
     return true;
 }
 
 static bool read_node(Reader *r)
 {
     Line l = { .id = -1 };
-    read_space(r);
+    ir_space(r);
     l.id_at = r->at;
-    if (r->source->text[r->at] == '%' && (!read_label(r, '%', &l.id) || !read_expect(r, "=")))
+    if (r->source->text[r->at] == '%' && (!ir_label(r, '%', &l.id) || !ir_expect(r, "=")))
         return false;
     if (!read_op(r, &l))
         return false;
     bool root = l.op->flags & OP_ROOT;
     if (root != (l.id < 0))
-        return read_fail_token(r, l.begin, root ? "`%s` has no result to number" : "the result of `%s` needs a number",
+        return ir_fail_token(r, l.begin, root ? "`%s` has no result to number" : "the result of `%s` needs a number",
                          l.op->name);
     if (!read_operands_and_attrs(r, &l))
         return false;
     uint32_t type_at = r->at;
     if (!root) {
-        if (!read_expect(r, ":"))
+        if (!ir_expect(r, ":"))
             return false;
-        read_space(r);
+        ir_space(r);
         type_at = r->at;
-        if (!read_type(r, &l.type))
+        if (!ir_type(r, &l.type))
             return false;
         for (int k = 0; k < MAX_ATTR; k++) {
             if (l.op->attrs[k].kind == AK_NONE || !attr_from_type(&l.op->attrs[k]))
@@ -173,9 +173,9 @@ static bool read_node(Reader *r)
     Why why;
     Node *n = graph_add(r->graph, l.op, l.in.data, l.in.len, l.attr, &why);
     if (!n)
-        return read_fail_token(r, l.begin, "%s", why.text);
+        return ir_fail_token(r, l.begin, "%s", why.text);
     if (!root && !type_equal(&n->type, &l.type))
-        return read_fail(r, type_at, "the type of this `%s` is %s, not %s", l.op->name, TYPE_TEXT(&n->type),
+        return ir_fail(r, type_at, "the type of this `%s` is %s, not %s", l.op->name, TYPE_TEXT(&n->type),
                          TYPE_TEXT(&l.type));
     return (root || define(r, &l, n)) && read_tail(r, n);
 }
@@ -185,69 +185,69 @@ static bool read_node(Reader *r)
 /* `FIRST=N SECOND=N`, or nothing. */
 static bool read_pair(Reader *r, const char *first, int64_t *a, const char *second, int64_t *b)
 {
-    return !read_accept(r, first) || (read_expect(r, "=") && read_int(r, a) && read_expect(r, second) &&
-                                      read_expect(r, "=") && read_int(r, b));
+    return !ir_accept(r, first) || (ir_expect(r, "=") && ir_int(r, a) && ir_expect(r, second) &&
+                                      ir_expect(r, "=") && ir_int(r, b));
 }
 
 static bool read_kernel(Reader *r)
 {
     const char *kind;
     int64_t id;
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
     if (!read_kernel_label(r, &id))
         return false;
     Kernel *k = mention_kernel(r, id, begin);
     if (k->name)
-        return read_fail_token(r, begin, "kernel k%d is listed twice", k->id);
-    read_space(r);
+        return ir_fail_token(r, begin, "kernel k%d is listed twice", k->id);
+    ir_space(r);
     uint32_t kind_at = r->at;
-    if (!read_word(r, &kind, "the kind of the kernel"))
+    if (!ir_word(r, &kind, "the kind of the kernel"))
         return false;
     k->kind = kernel_kind_find(kind);
     if (k->kind < 0)
-        return read_fail(r, kind_at, "unknown kind of kernel `%s`", kind);
-    if (!read_string(r, &k->name) || !read_expect(r, "results"))
+        return ir_fail(r, kind_at, "unknown kind of kernel `%s`", kind);
+    if (!ir_string(r, &k->name) || !ir_expect(r, "results"))
         return false;
     do {
         Node *n;
-        if (!read_operand(r, &n))
+        if (!ir_operand(r, &n))
             return false;
         VEC_PUSH(r->arena, &k->results, n);
-    } while (read_accept(r, ","));
+    } while (ir_accept(r, ","));
     if (!read_pair(r, "rows", &k->rows, "cols", &k->cols) ||
         !read_pair(r, "scratch", &k->scratch_bytes, "at", &k->scratch_offset))
         return false;
     VEC_PUSH(r->arena, &r->graph->kernels, k);
-    return read_at_end(r) || read_fail(r, r->at, "expected the end of the line");
+    return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
 }
 
 /* ---- graphs, variables ---- */
 
 static bool read_graph_options(Reader *r, Graph *g)
 {
-    while (!read_accept(r, "{")) {
+    while (!ir_accept(r, "{")) {
         uint32_t begin = r->at;
         bool ok;
         int64_t v = 0;
-        if (read_accept(r, "batch")) {
-            ok = read_expect(r, "=") && read_int(r, &g->batch);
+        if (ir_accept(r, "batch")) {
+            ok = ir_expect(r, "=") && ir_int(r, &g->batch);
             v = g->batch;
-        } else if (read_accept(r, "train")) {
-            ok = read_expect(r, "=") && read_string(r, &g->train);
-        } else if (read_accept(r, "arena")) {
-            ok = read_expect(r, "=") && read_int(r, &g->arena_bytes);
+        } else if (ir_accept(r, "train")) {
+            ok = ir_expect(r, "=") && ir_string(r, &g->train);
+        } else if (ir_accept(r, "arena")) {
+            ok = ir_expect(r, "=") && ir_int(r, &g->arena_bytes);
             v = g->arena_bytes;
-        } else if (read_accept(r, "bound")) {
-            ok = read_expect(r, "=") && read_int(r, &g->arena_bound);
+        } else if (ir_accept(r, "bound")) {
+            ok = ir_expect(r, "=") && ir_int(r, &g->arena_bound);
             v = g->arena_bound;
         } else {
-            return read_fail(r, begin, "expected batch=, train=, arena=, bound= or `{`");
+            return ir_fail(r, begin, "expected batch=, train=, arena=, bound= or `{`");
         }
         if (!ok)
             return false;
         if (v < 0)
-            return read_fail(r, begin, "this number cannot be negative");
+            return ir_fail(r, begin, "this number cannot be negative");
     }
     return true;
 }
@@ -255,30 +255,30 @@ static bool read_graph_options(Reader *r, Graph *g)
 static bool read_graph_head(Reader *r)
 {
     const char *name, *kind;
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
-    if (!read_name(r, &name))
+    if (!ir_name(r, &name))
         return false;
-    read_space(r);
+    ir_space(r);
     uint32_t kind_at = r->at;
-    if (!read_word(r, &kind, "the kind of the graph"))
+    if (!ir_word(r, &kind, "the kind of the graph"))
         return false;
     int k = graph_kind_find(kind);
     if (k < 0)
-        return read_fail(r, kind_at, "unknown kind of graph `%s`; kinds are init, infer, step, eval and body",
+        return ir_fail(r, kind_at, "unknown kind of graph `%s`; kinds are init, infer, step, eval and body",
                          kind);
     Graph head = { 0 };
     if (!read_graph_options(r, &head))
         return false;
     if (module_find_graph(r->module, name, head.batch))
-        return read_fail_token(r, begin, "graph @%s with batch %lld is there already", name, (long long)head.batch);
+        return ir_fail_token(r, begin, "graph @%s with batch %lld is there already", name, (long long)head.batch);
     r->graph = graph_new(r->module, name, (GraphKind)k, head.batch);
     r->graph_at = begin;
     r->graph->train = head.train;
     r->graph->arena_bytes = head.arena_bytes;
     r->graph->arena_bound = head.arena_bound;
     r->values = r->kernels = (NumberMap){ 0 };
-    return read_at_end(r) || read_fail(r, r->at, "expected the end of the line");
+    return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
 }
 
 static void close_graph(Reader *r)
@@ -286,7 +286,7 @@ static void close_graph(Reader *r)
     for (int i = 0; i < r->kernels.cap; i++) {
         const Kernel *k = r->kernels.value[i];
         if (k && !k->name)
-            read_fail_token(r, r->kernels.begin[i], "kernel k%d is not listed behind the nodes", k->id);
+            ir_fail_token(r, r->kernels.begin[i], "kernel k%d is not listed behind the nodes", k->id);
     }
     r->graph = NULL;
 }
@@ -296,38 +296,38 @@ static bool read_var(Reader *r, VarKind kind)
     const char *name;
     Type type;
     Loc loc = { 0 };
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
-    if (!read_name(r, &name) || !read_expect(r, ":") || !read_type(r, &type))
+    if (!ir_name(r, &name) || !ir_expect(r, ":") || !ir_type(r, &type))
         return false;
-    if (read_accept(r, "loc") && !read_loc(r, &loc))
+    if (ir_accept(r, "loc") && !ir_loc(r, &loc))
         return false;
     if (!module_add_var(r->module, name, kind, type, loc))
-        return read_fail_token(r, begin, "variable @%s is there already", name);
-    return read_at_end(r) || read_fail(r, r->at, "expected the end of the line");
+        return ir_fail_token(r, begin, "variable @%s is there already", name);
+    return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
 }
 
 static bool read_top_line(Reader *r)
 {
     uint32_t begin = r->at;
-    if (read_accept(r, "module"))
-        return read_name(r, &r->module->name) &&
-               (read_at_end(r) || read_fail(r, r->at, "expected the end of the line"));
-    if (read_accept(r, "graph"))
+    if (ir_accept(r, "module"))
+        return ir_name(r, &r->module->name) &&
+               (ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line"));
+    if (ir_accept(r, "graph"))
         return read_graph_head(r);
     for (int k = 0; var_kind_name(k); k++)
-        if (read_accept(r, var_kind_name(k)))
+        if (ir_accept(r, var_kind_name(k)))
             return read_var(r, (VarKind)k);
-    return read_fail(r, begin, "expected `module`, `param`, `state`, `slot` or `graph`");
+    return ir_fail(r, begin, "expected `module`, `param`, `state`, `slot` or `graph`");
 }
 
 static bool read_graph_line(Reader *r)
 {
-    if (read_accept(r, "}")) {
+    if (ir_accept(r, "}")) {
         close_graph(r);
-        return read_at_end(r) || read_fail(r, r->at, "expected the end of the line");
+        return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
     }
-    return read_accept(r, "kernel") ? read_kernel(r) : read_node(r);
+    return ir_accept(r, "kernel") ? read_kernel(r) : read_node(r);
 }
 
 Module *module_read(Arena *arena, Intern *names, const Source *source, Diags *diags)
@@ -336,8 +336,8 @@ Module *module_read(Arena *arena, Intern *names, const Source *source, Diags *di
     Reader r = { .arena = arena, .diags = diags, .source = source };
     r.module = module_new(arena, names, "");
     while (r.at < source->len) {
-        read_space(&r);
-        if (!read_at_end(&r)) {
+        ir_space(&r);
+        if (!ir_at_end(&r)) {
             uint32_t begin = r.at;
             bool ok = r.graph ? read_graph_line(&r) : read_top_line(&r);
             /* A graph whose head is wrong: its lines would only be errors of their own. */
@@ -345,10 +345,10 @@ Module *module_read(Arena *arena, Intern *names, const Source *source, Diags *di
                 while (r.at < source->len && source->text[r.at] != '}')
                     r.at++;
         }
-        read_skip_line(&r);
+        ir_skip_line(&r);
     }
     if (r.graph) {
-        read_fail_token(&r, r.graph_at, "graph @%s has no closing brace", r.graph->name);
+        ir_fail_token(&r, r.graph_at, "graph @%s has no closing brace", r.graph->name);
         close_graph(&r);
     }
     return diags->n_errors == errors_before ? r.module : NULL;

@@ -7,24 +7,24 @@
 
 static char peek(const Reader *r) { return r->at < r->source->len ? r->source->text[r->at] : 0; }
 
-Span read_span(const Reader *r, uint32_t begin, uint32_t end)
+Span ir_span(const Reader *r, uint32_t begin, uint32_t end)
 {
     if (end <= begin)
         end = begin < r->source->len ? begin + 1 : begin;
     return (Span){ r->source, begin, end };
 }
 
-bool read_fail(Reader *r, uint32_t begin, const char *format, ...)
+bool ir_fail(Reader *r, uint32_t begin, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     char *text = arena_vprintf(r->arena, format, args);
     va_end(args);
-    diag_error(r->diags, read_span(r, begin, r->at), "%s", text);
+    diag_error(r->diags, ir_span(r, begin, r->at), "%s", text);
     return false;
 }
 
-bool read_fail_token(Reader *r, uint32_t begin, const char *format, ...)
+bool ir_fail_token(Reader *r, uint32_t begin, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -33,11 +33,11 @@ bool read_fail_token(Reader *r, uint32_t begin, const char *format, ...)
     uint32_t end = begin + 1; /* a sigil (%, @, k) or a first letter */
     while (end < r->source->len && is_name_char(r->source->text[end]))
         end++;
-    diag_error(r->diags, read_span(r, begin, end), "%s", text);
+    diag_error(r->diags, ir_span(r, begin, end), "%s", text);
     return false;
 }
 
-void read_space(Reader *r)
+void ir_space(Reader *r)
 {
     for (;;) {
         char c = peek(r);
@@ -51,13 +51,13 @@ void read_space(Reader *r)
     }
 }
 
-bool read_at_end(Reader *r)
+bool ir_at_end(Reader *r)
 {
-    read_space(r);
+    ir_space(r);
     return r->at >= r->source->len || peek(r) == '\n';
 }
 
-void read_skip_line(Reader *r)
+void ir_skip_line(Reader *r)
 {
     while (r->at < r->source->len && peek(r) != '\n')
         r->at++;
@@ -65,9 +65,9 @@ void read_skip_line(Reader *r)
         r->at++;
 }
 
-bool read_accept(Reader *r, const char *text)
+bool ir_accept(Reader *r, const char *text)
 {
-    read_space(r);
+    ir_space(r);
     size_t n = strlen(text);
     if (r->source->len - r->at < n || memcmp(r->source->text + r->at, text, n) != 0)
         return false;
@@ -78,27 +78,27 @@ bool read_accept(Reader *r, const char *text)
     return true;
 }
 
-bool read_expect(Reader *r, const char *text)
+bool ir_expect(Reader *r, const char *text)
 {
-    if (read_accept(r, text))
+    if (ir_accept(r, text))
         return true;
     char c = peek(r);
     if (r->at >= r->source->len)
-        return read_fail(r, r->at, "expected `%s`, but the text ends", text);
+        return ir_fail(r, r->at, "expected `%s`, but the text ends", text);
     if (c == '\n')
-        return read_fail(r, r->at, "expected `%s`, but the line ends", text);
-    return read_fail(r, r->at, "expected `%s`", text);
+        return ir_fail(r, r->at, "expected `%s`, but the line ends", text);
+    return ir_fail(r, r->at, "expected `%s`", text);
 }
 
-bool read_word(Reader *r, const char **word, const char *what)
+bool ir_word(Reader *r, const char **word, const char *what)
 {
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
     while (is_word_char(peek(r)))
         r->at++;
     if (r->at == begin || (*word = intern_text(r->module->names, r->source->text + begin, r->at - begin),
                            (*word)[0] >= '0' && (*word)[0] <= '9'))
-        return read_fail(r, begin, "expected %s", what);
+        return ir_fail(r, begin, "expected %s", what);
     return true;
 }
 
@@ -107,18 +107,18 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool read_string(Reader *r, const char **text)
+bool ir_string(Reader *r, const char **text)
 {
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
-    if (!read_expect(r, "\""))
+    if (!ir_expect(r, "\""))
         return false;
     Text t = { .arena = r->arena };
     text_add(&t, "");
     for (;;) {
         char c = peek(r);
         if (c == 0 || c == '\n')
-            return read_fail(r, begin, "the string has no closing quote");
+            return ir_fail(r, begin, "the string has no closing quote");
         r->at++;
         if (c == '"')
             break;
@@ -129,11 +129,11 @@ bool read_string(Reader *r, const char **text)
                 int high = hex_digit(peek(r));
                 int low = high < 0 ? -1 : hex_digit(r->source->text[r->at + 1]);
                 if (low < 0 || high * 16 + low == 0)
-                    return read_fail(r, begin, "\\x needs two hexadecimal digits, not 00");
+                    return ir_fail(r, begin, "\\x needs two hexadecimal digits, not 00");
                 c = (char)(high * 16 + low);
                 r->at += 2;
             } else if (c != '"' && c != '\\') {
-                return read_fail(r, begin, "only \\\", \\\\ and \\xNN are escapes");
+                return ir_fail(r, begin, "only \\\", \\\\ and \\xNN are escapes");
             }
         }
         text_add_n(&t, &c, 1);
@@ -142,24 +142,24 @@ bool read_string(Reader *r, const char **text)
     return true;
 }
 
-bool read_name(Reader *r, const char **name)
+bool ir_name(Reader *r, const char **name)
 {
-    if (!read_expect(r, "@"))
+    if (!ir_expect(r, "@"))
         return false;
     if (peek(r) == '"')
-        return read_string(r, name);
+        return ir_string(r, name);
     uint32_t begin = r->at;
     while (is_name_char(peek(r)))
         r->at++;
     if (r->at == begin)
-        return read_fail(r, begin, "expected a name behind `@`");
+        return ir_fail(r, begin, "expected a name behind `@`");
     *name = intern_text(r->module->names, r->source->text + begin, r->at - begin);
     return true;
 }
 
-bool read_int(Reader *r, int64_t *value)
+bool ir_int(Reader *r, int64_t *value)
 {
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
     bool negative = peek(r) == '-';
     r->at += negative;
@@ -171,33 +171,33 @@ bool read_int(Reader *r, int64_t *value)
         fits = fits && v <= TYPE_MAX_COUNT;
     }
     if (r->at == digits)
-        return read_fail(r, begin, "expected a whole number");
+        return ir_fail(r, begin, "expected a whole number");
     if (!fits)
-        return read_fail(r, begin, "the number is beyond 2^40");
+        return ir_fail(r, begin, "the number is beyond 2^40");
     *value = negative ? -v : v;
     return true;
 }
 
-bool read_bits(Reader *r, int64_t *value)
+bool ir_bits(Reader *r, int64_t *value)
 {
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
     if (peek(r) != '0' || r->source->text[r->at + 1] != 'x')
-        return read_int(r, value);
+        return ir_int(r, value);
     r->at += 2;
     uint64_t v = 0;
     int digits = 0;
     for (; hex_digit(peek(r)) >= 0; r->at++, digits++)
         v = v << 4 | (uint64_t)hex_digit(peek(r));
     if (digits < 1 || digits > 16)
-        return read_fail(r, begin, "expected 0x and 1 to 16 hexadecimal digits");
+        return ir_fail(r, begin, "expected 0x and 1 to 16 hexadecimal digits");
     *value = (int64_t)v;
     return true;
 }
 
-bool read_number(Reader *r, double *value)
+bool ir_number(Reader *r, double *value)
 {
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
     char buf[64];
     size_t n = 0;
@@ -213,20 +213,20 @@ bool read_number(Reader *r, double *value)
     if (n && (special || digits))
         *value = strtod(buf, &end);
     if (end == buf || *end)
-        return read_fail(r, begin, "expected a number");
+        return ir_fail(r, begin, "expected a number");
     return true;
 }
 
-bool read_label(Reader *r, char sigil, int64_t *number)
+bool ir_label(Reader *r, char sigil, int64_t *number)
 {
-    read_space(r);
+    ir_space(r);
     uint32_t begin = r->at;
     if (peek(r) != sigil)
-        return read_fail(r, begin, "expected %s", sigil == '%' ? "a value such as `%0`" : "a kernel such as `k0`");
+        return ir_fail(r, begin, "expected %s", sigil == '%' ? "a value such as `%0`" : "a kernel such as `k0`");
     r->at++;
     if (peek(r) < '0' || peek(r) > '9')
-        return read_fail(r, begin, "expected a number behind `%c`", sigil);
-    return read_int(r, number);
+        return ir_fail(r, begin, "expected a number behind `%c`", sigil);
+    return ir_int(r, number);
 }
 
 /* ---- numbers to things ---- */
@@ -239,7 +239,7 @@ static size_t map_slot(const NumberMap *m, int64_t key)
     return k;
 }
 
-void *map_find(const NumberMap *m, int64_t key, uint32_t *begin)
+void *ir_map_find(const NumberMap *m, int64_t key, uint32_t *begin)
 {
     if (m->cap == 0)
         return NULL;
@@ -249,7 +249,7 @@ void *map_find(const NumberMap *m, int64_t key, uint32_t *begin)
     return m->value[k];
 }
 
-void map_add(Arena *arena, NumberMap *m, int64_t key, void *value, uint32_t begin)
+void ir_map_add(Arena *arena, NumberMap *m, int64_t key, void *value, uint32_t begin)
 {
     if (m->len * 2 >= m->cap) {
         NumberMap old = *m;

@@ -116,15 +116,6 @@ const nnc_stage *nnc_stages(const nnc *n, int *count)
 
 /* ---- text to graphs ---- */
 
-static Source *read_import(void *user, const char *path, const Source *from, const char **why)
-{
-    nnc *n = user;
-    const char *slash = strrchr(from->path, '/');
-    if (path[0] != '/' && slash)
-        path = arena_printf(n->arena, "%.*s%s", (int)(slash - from->path + 1), from->path, path);
-    return source_read(n->arena, path, why);
-}
-
 int nnc_load(nnc *n, const char *path)
 {
     n->target = n->opt.target ? ltarget_find(n->opt.target) : ltarget_host();
@@ -147,9 +138,7 @@ int nnc_load(nnc *n, const char *path)
                            .extra_batches = n->opt.extra_batches,
                            .n_extra = n->opt.n_extra_batches,
                            .defines = defines,
-                           .n_defines = n->opt.n_defines,
-                           .import = read_import,
-                           .user = n };
+                           .n_defines = n->opt.n_defines };
     Mark since = mark(n);
     n->module = front_build(n->arena, n->names, source, &front, &n->diags);
     stage(n, "front", since);

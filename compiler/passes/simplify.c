@@ -48,24 +48,49 @@ static Node *apply_rules(Simplify *s, Node *n)
     return NULL;
 }
 
+/* Readers are counted as the graph changes, so that a rule can ask for "one reader" of what another
+ * rule has just made. Nodes that died through others' death still count: never too low. */
+static void count_readers(Node *const *nodes, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < nodes[i]->n_in; k++)
+            nodes[i]->in[k]->mark++;
+}
+
+static bool visit(Simplify *s, Node *n)
+{
+    Graph *g = s->g;
+    int before = g->nodes.len;
+    g->loc = n->loc;
+    g->path = n->path;
+    Node *r = apply_rules(s, n);
+    if (!r)
+        return false;
+    count_readers(g->nodes.data + before, g->nodes.len - before);
+    r->mark += n->mark;
+    for (int k = 0; k < n->n_in; k++)
+        n->in[k]->mark--;
+    n->aux = r;
+    return true;
+}
+
 static bool run_round(PassCtx *ctx, Graph *g)
 {
     pass_dce(ctx, g);
-    for (int i = 0; i < g->nodes.len; i++)
+    for (int i = 0; i < g->nodes.len; i++) {
         g->nodes.data[i]->aux = NULL;
-    Simplify s = { g, ctx->arena, graph_use_counts(ctx->arena, g), g->nodes.len };
+        g->nodes.data[i]->mark = 0;
+    }
+    count_readers(g->nodes.data, g->nodes.len);
+    Simplify s = { g, ctx->arena };
     bool changed = false;
     int limit = (g->nodes.len + 16) * MAX_GROWTH;
     for (int i = 0; i < g->nodes.len && i < limit; i++) { /* grows: what a rule made is looked at too */
         Node *n = g->nodes.data[i];
         for (int k = 0; k < n->n_in; k++)
             n->in[k] = latest(n->in[k]);
-        if (n->op->flags & OP_ROOT)
-            continue;
-        g->loc = n->loc;
-        g->path = n->path;
-        n->aux = apply_rules(&s, n);
-        changed = changed || n->aux;
+        if (!(n->op->flags & OP_ROOT))
+            changed |= visit(&s, n);
     }
     for (int i = 0; i < g->nodes.len; i++) {
         Node *n = g->nodes.data[i];

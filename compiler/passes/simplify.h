@@ -8,8 +8,6 @@
 typedef struct {
     Graph *g;
     Arena *arena;
-    const int *uses; /* by id, for the n_counted nodes there were at the start of the round */
-    int n_counted;
 } Simplify;
 
 typedef Node *(*SimplifyRule)(Simplify *s, Node *n);
@@ -26,9 +24,7 @@ static inline bool simplify_is(const Node *n, double value)
     double v;
     return simplify_splat(n, &v) && v == value;
 }
-/* True when n is known to have one reader. Nodes made in this round have an unknown number. */
-static inline bool simplify_single_use(const Simplify *s, const Node *n)
-{
-    return n->id < s->n_counted && s->uses[n->id] == 1;
-}
+/* True when n is known to have one reader: the driver keeps the number of readers in node->mark, never
+ * too low. */
+static inline bool simplify_single_use(const Node *n) { return n->mark == 1; }
 #endif

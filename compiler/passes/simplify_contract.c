@@ -196,10 +196,10 @@ static bool trim_pad(Graph *g, Contract *c, int p, Node **x)
 }
 
 /* A sign or constant factor of operand x, which then is taken outside. */
-static bool take_factor(const Simplify *s, Node **x, double *factor)
+static bool take_factor(Node **x, double *factor)
 {
     double c;
-    if (!simplify_single_use(s, *x))
+    if (!simplify_single_use(*x))
         return false;
     if ((*x)->op == &op_neg) {
         *factor *= -1;
@@ -235,7 +235,7 @@ static Node *absorb_operands(Simplify *s, Node *n)
             } else if (x->op == &op_pad) {
                 more = trim_pad(s->g, &trial, p, &x);
             } else {
-                more = take_factor(s, &x, &factor);
+                more = take_factor(&x, &factor);
             }
             if (more) {
                 c = trial;
@@ -250,7 +250,7 @@ static Node *absorb_operands(Simplify *s, Node *n)
 static Node *absorb_result(Simplify *s, Node *n)
 {
     Node *y = n->in[0];
-    if (y->op != &op_contract || !simplify_single_use(s, y))
+    if (y->op != &op_contract || !simplify_single_use(y))
         return NULL;
     const Contract *old = y->attr[0].contract;
     Contract c = *old;

@@ -144,7 +144,7 @@ static int varying_axes(const Node *a)
 static Node *sum_of_product(Simplify *s, const Node *n)
 {
     const Node *mul = n->in[0];
-    if (mul->op != &op_mul || mul->type.dtype != DT_F32 || !simplify_single_use(s, mul))
+    if (mul->op != &op_mul || mul->type.dtype != DT_F32 || !simplify_single_use(mul))
         return NULL;
     int a = varying_axes(mul->in[0]), b = varying_axes(mul->in[1]), summed = 0;
     if (a < 0 || b < 0)

@@ -102,9 +102,12 @@ void lblock_clone(LFunc *f, LMap *m, const LBlock *src, LBlock *dst)
             lblock_clone(f, m, &s->other, &to->other);
             break;
         }
-        case LS_LOCAL:
-            lmap_set_buf(f, m, s->buf, lfunc_local(f, dst, s->buf->name, s->buf->kind, s->buf->count));
+        case LS_LOCAL: {
+            LBuf *copy = lfunc_local(f, dst, s->buf->name, s->buf->kind, s->buf->count);
+            copy->data = s->buf->data;
+            lmap_set_buf(f, m, s->buf, copy);
             break;
+        }
         case LS_NOTE:
             lb_note(f, dst, s->note);
             break;

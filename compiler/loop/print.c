@@ -166,6 +166,18 @@ static void print_store(const LStmt *s, Text *out)
     text_add(out, "\n");
 }
 
+/* The values of a table of constants. */
+static void print_table(const LBuf *b, Text *out)
+{
+    for (int64_t i = 0; b->data && i < b->count; i++) {
+        LExpr value = { .op = LX_CONST, .type = ltype(b->kind, 1), .fval = b->data[i] };
+        value.ival = lkind_is_float(b->kind) ? 0 : (int64_t)b->data[i];
+        text_add(out, i ? ", " : " = {");
+        print_const(&value, out);
+    }
+    text_add(out, b->data ? "}" : "");
+}
+
 static void print_stmt(const LStmt *s, Text *out, int depth)
 {
     text_addf(out, "%*s", depth * 2, "");
@@ -186,8 +198,10 @@ static void print_stmt(const LStmt *s, Text *out, int depth)
     case LS_FOR: print_for(s, out, depth); break;
     case LS_IF: print_if(s, out, depth); break;
     case LS_LOCAL:
-        text_addf(out, "local %%%s: %s[%lld]\n", s->buf->name, lkind_name(s->buf->kind),
+        text_addf(out, "local %%%s: %s[%lld]", s->buf->name, lkind_name(s->buf->kind),
                   (long long)s->buf->count);
+        print_table(s->buf, out);
+        text_add(out, "\n");
         break;
     case LS_NOTE:
         text_add(out, "note ");

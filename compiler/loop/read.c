@@ -128,6 +128,26 @@ static LBuf *read_buffer(Reader *r, Span at, const char *name, LBlock *b)
     return buf;
 }
 
+/* "{value, ...}": a table of constants */
+static void read_table(Reader *r, LBuf *buf)
+{
+    Vec(double) values = { 0 };
+    read_expect(r, "{");
+    do {
+        const LExpr *e = read_expr(r);
+        bool constant = e && e->op == LX_CONST && e->type.kind == buf->kind && e->type.lanes == 1;
+        if (!constant || values.len >= buf->count) {
+            read_fail(r, "expected as many constants as the table has elements, of its type");
+            return;
+        }
+        VEC_PUSH(r->f->arena, &values, lkind_is_float(buf->kind) ? e->fval : (double)e->ival);
+    } while (read_accept(r, ","));
+    read_expect(r, "}");
+    if (values.len < buf->count)
+        read_fail(r, "expected as many constants as the table has elements, of its type");
+    buf->data = values.data;
+}
+
 static void read_stmt(Reader *r, LBlock *b)
 {
     if (r->token.kind == T_LOCAL) {
@@ -154,7 +174,9 @@ static void read_stmt(Reader *r, LBlock *b)
     } else if (read_accept(r, "local")) {
         Span at = r->token.span;
         const char *name = read_name(r, T_LOCAL, "a name such as %x");
-        read_buffer(r, at, name, b);
+        LBuf *buf = read_buffer(r, at, name, b);
+        if (read_accept(r, "="))
+            read_table(r, buf);
     } else {
         read_fail(r, "expected a statement (let, var, store, for, parallel for, unroll for, if, local, note)");
     }

@@ -152,6 +152,16 @@ static void add_step(Diff *d)
     diff_finish(d, g, "training step", PLAIN);
 }
 
+/* Equal code over different constants. */
+static void add_table(Diff *d, const char *name, double first)
+{
+    Graph *g = diff_graph(d, name);
+    const double values[] = { first, -1.5, 0.25, 3 };
+    Node *x = in_f32(g, "x", DIMS(9, 4)), *k = build_const(g, type_make(DT_F32, DIMS(4)), values);
+    build_output(g, "y", build_binary(g, &op_mul, x, build_broadcast_to(g, k, 2, x->type.dim)));
+    diff_finish(d, g, "table of constants", PLAIN);
+}
+
 static void add_all(Diff *d)
 {
     add_step(d); /* first: it makes the variables */
@@ -163,6 +173,8 @@ static void add_all(Diff *d)
     add_cross_entropy(d, 600, 10);
     add_reductions(d);
     add_movement(d);
+    add_table(d, "table", 2);
+    add_table(d, "other_table", 7);
 }
 
 static void check(DiffOptions o)
@@ -213,6 +225,23 @@ static void same_bits_for_any_number_of_threads(void **state)
     diff_close(d, &b);
 }
 
+/* What a dump shows is the whole program: it reads back to the same text. */
+static void loop_text_reads_back(void **state)
+{
+    (void)state;
+    Diff *d = diff_new("text");
+    add_all(d);
+    LProgram *p = diff_lower(d, &(DiffOptions){ .target = &LTARGET_X86_V4 });
+    Text first = { .arena = d->arena }, second = { .arena = d->arena };
+    loop_print(p, &first);
+    Diags diags = { .arena = d->arena };
+    LProgram *again = loop_read(d->arena, intern_new(d->arena), source_new(d->arena, "dump", first.data, first.len), &diags);
+    assert_non_null(again);
+    loop_print(again, &second);
+    assert_string_equal(first.data, second.data);
+    arena_free(d->arena);
+}
+
 /* The program's memory, each block of its exact size, in a process of its own. */
 static const char MAIN_TEXT[] =
     "#include <stdlib.h>\n#include <string.h>\n#include \"x.c\"\n"
@@ -260,6 +289,7 @@ int main(void)
         cmocka_unit_test(portable),
         cmocka_unit_test(clang_too),
         cmocka_unit_test(same_bits_for_any_number_of_threads),
+        cmocka_unit_test(loop_text_reads_back),
         cmocka_unit_test(clean_under_sanitizers),
     };
     return cmocka_run_group_tests_name("kernels: compiled against evaluated", tests, NULL, NULL);

@@ -64,6 +64,8 @@ int place_bare(const IndexEnv *env, const Place *p); /* the id it equals, or -1 
 /* index_value.c */
 Indexed index_eval(Frame *fr, Expr *e);
 Indexed index_of_read(Frame *fr, Read *r);
+/* Slices and a transpose read it: one variable a dimension, going forward, none twice. */
+bool index_is_slice(const IndexEnv *env, const Read *r);
 /* The value with exactly these ids (sorted), broadcast over those it lacks. */
 Node *index_spread(Frame *fr, const Indexed *v, const int *id, int n, Span at);
 static inline Indexed index_bad(void) { return (Indexed){ .ok = false }; }

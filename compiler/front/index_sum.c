@@ -196,19 +196,6 @@ Node *index_contract_read(Frame *fr, const Read *r, const int *id, int n, Span a
     return contract(fr, &f, 1, id, n, at);
 }
 
-/* A factor read at bare, different variables: summing it is a plain reduction. */
-static bool plain_factor(const IndexEnv *env, const Factor *f)
-{
-    bool seen[MAX_IDS] = {0};
-    for (int d = 0; d < f->rank; d++) {
-        int id = place_bare(env, &f->dim[d]);
-        if (id < 0 || seen[id] || env->extent[id] != f->node->type.dim[d])
-            return false;
-        seen[id] = true;
-    }
-    return true;
-}
-
 static Node *reduce_ids(Frame *fr, const OpDef *op, const Indexed *v, const Reduce *r, int *id, int *n)
 {
     int64_t axes[MAX_RANK];
@@ -226,13 +213,13 @@ static Node *reduce_ids(Frame *fr, const OpDef *op, const Indexed *v, const Redu
     return n_axes ? build_reduce(fr->gen->g, op, v->node, axes, n_axes) : v->node;
 }
 
+/* One factor: a plain reduction where slices and a transpose can read it. */
 static Indexed sum_one(Frame *fr, const Factor *f, const Reduce *r, const int *id, int n, Span at)
 {
-    const IndexEnv *env = fr->index;
-    if (!plain_factor(env, f))
-        return index_node(contract(fr, f, 1, id, n, at), id, n);
     Read read = { .expr = r->expr, .node = f->node, .rank = f->rank };
     memcpy(read.dim, f->dim, sizeof read.dim);
+    if (!index_is_slice(fr->index, &read))
+        return index_node(contract(fr, f, 1, id, n, at), id, n);
     Indexed v = index_of_read(fr, &read);
     int out[MAX_RANK], n_out;
     if (!v.ok)

@@ -194,6 +194,12 @@ static bool simple_read(const IndexEnv *env, const Read *r, int *id)
     return true;
 }
 
+bool index_is_slice(const IndexEnv *env, const Read *r)
+{
+    int id[MAX_RANK];
+    return simple_read(env, r, id);
+}
+
 static Node *slice_read(Frame *fr, const Read *r, const int *id)
 {
     const IndexEnv *env = fr->index;

@@ -224,10 +224,10 @@ static void fuse_init(Fuse *f, PassCtx *ctx, Graph *g)
     graph_renumber(g);
     f->n = g->nodes.len;
     f->info = ARENA_ARRAY(f->arena, Info, f->n + 1);
-    f->stamp = ARENA_ARRAY(f->arena, int, f->n + 1);
+    f->stamp = ARENA_ARRAY(f->arena, int, 2 * f->n + 1); /* node ids or groups */
     f->seen = ARENA_ARRAY(f->arena, int, f->n + 1);
     f->merged = ARENA_ARRAY(f->arena, int, f->n + 1);
-    f->stack = ARENA_ARRAY(f->arena, int, f->n + 1);
+    f->stack = ARENA_ARRAY(f->arena, int, 2 * f->n + 1);
 }
 
 bool pass_fuse(PassCtx *ctx, Graph *g)

@@ -88,6 +88,10 @@ typedef struct {
 Verdict fuse_judge(Fuse *f, int a, int b);
 /* One group a compute node, then merges until nothing more pays (none when !f->fuse). */
 void fuse_group(Fuse *f);
+/* Where all that other kernels make of a stored value is smaller than the value (a mask of bytes for a
+ * rectifier's backward pass), its own kernel computes and stores that instead. Keeps the marks of what is
+ * stored true. False: nothing to gain. */
+bool fuse_keep_smaller(Fuse *f, Info *in);
 /* NULL, or why groups a and b stay apart. */
 const char *fuse_apart(Fuse *f, int a, int b);
 

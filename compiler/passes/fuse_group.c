@@ -263,11 +263,78 @@ static void merge_scalars(Fuse *f)
     }
 }
 
+/* ---- keeping the smaller value ---- */
+
+static int64_t value_bytes(const Info *in)
+{
+    return type_count(&in->node->type) * dtype_bytes(in->node->type.dtype);
+}
+
+/* A cheap function of one value (x > 0) which another kernel computes from it. */
+static bool made_of(const Info *user, const Info *in)
+{
+    return elementwise(user) && (user->node->op->flags & OP_CHEAP) && user->src.len == 1 &&
+           user->src.data[0].node == in->node->id && user->src.data[0].ratio == 1;
+}
+
+static void detach(Fuse *f, int id)
+{
+    Group *from = &f->groups[f->info[id].group];
+    int kept = 0, g = f->n_groups++;
+    for (int i = 0; i < from->nodes.len; i++)
+        if (from->nodes.data[i] != id)
+            from->nodes.data[kept++] = from->nodes.data[i];
+    from->nodes.len = kept;
+    from->alive = kept > 0;
+    f->groups[g] = (Group){ .alive = true, .kind = KERNEL_MAP };
+    VEC_PUSH(f->arena, &f->groups[g].nodes, id);
+    f->info[id].group = g;
+}
+
+static bool used_elsewhere(const Fuse *f, const Info *in)
+{
+    for (int i = 0; i < in->use.len; i++)
+        if (f->info[in->use.data[i].node].group != in->group)
+            return true;
+    return in->need_memory;
+}
+
+bool fuse_keep_smaller(Fuse *f, Info *in)
+{
+    int64_t bytes = 0;
+    if (in->need_memory)
+        return false;
+    for (int i = 0; i < in->use.len; i++) {
+        const Info *user = &f->info[in->use.data[i].node];
+        if (user->duplicated || (user->group != in->group && !made_of(user, in)))
+            return false;
+        bytes += user->group != in->group ? value_bytes(user) : 0;
+    }
+    if (!bytes || bytes >= value_bytes(in))
+        return false;
+    in->stored = false;
+    for (int i = 0; i < in->use.len; i++) {
+        int id = in->use.data[i].node, old = f->info[id].group;
+        if (old == in->group)
+            continue;
+        detach(f, id);
+        if (try_merge(f, in->group, f->info[id].group)) {
+            f->info[id].stored = true;
+            continue;
+        }
+        in->stored = true;
+        if (f->groups[old].alive)
+            try_merge(f, old, f->info[id].group);
+        f->info[id].stored = used_elsewhere(f, &f->info[id]);
+    }
+    return true;
+}
+
 /* ---- the whole ---- */
 
 static void first_groups(Fuse *f)
 {
-    f->groups = ARENA_ARRAY(f->arena, Group, f->n + 1);
+    f->groups = ARENA_ARRAY(f->arena, Group, 2 * f->n + 1);
     for (int id = 0; id < f->n; id++) {
         if (f->info[id].role != ROLE_COMPUTE)
             continue;

@@ -42,11 +42,13 @@ static const char *path_of(const Kernel *k, const Node *node)
 }
 
 /* A variable the kernel updates, or whose update its result feeds (its gradient). */
-static const Var *updated_var(const Kernel *k, const Node **home)
+static const Var *updated_var(const Graph *g, const Kernel *k, const Node **home)
 {
     for (int i = 0; i < k->results.len; i++) {
         const Node *root = home[k->results.data[i]->id];
-        if (root && root->op == &op_update && root->attr[0].var->kind != VAR_SLOT)
+        if (!root || root->op != &op_update)
+            continue;
+        if (g->kind == GRAPH_INIT || root->attr[0].var->kind != VAR_SLOT)
             return root->attr[0].var;
     }
     return NULL;
@@ -99,7 +101,7 @@ static char *kernel_name(Arena *arena, const Graph *g, const Kernel *k, const No
 {
     Text t = { .arena = arena };
     const Node *node = main_node(k);
-    const Var *var = updated_var(k, home);
+    const Var *var = updated_var(g, k, home);
     if (var && g->kind != GRAPH_INIT && k->kind == KERNEL_MAP) {
         add_identifier(&t, var->name);
         text_add(&t, "_update");
@@ -114,7 +116,7 @@ static char *kernel_name(Arena *arena, const Graph *g, const Kernel *k, const No
     add_identifier(&t, path ? path : g->name);
     const Var *of = var ? var : gradient_of(g, k, node);
     if (of && (k->kind == KERNEL_CONTRACT || k->kind == KERNEL_REDUCE)) {
-        text_add(&t, "_d");
+        text_add(&t, of->kind == VAR_STATE ? "_" : "_d");
         add_identifier(&t, last_part(of->name));
         if (var)
             text_add(&t, "_update");

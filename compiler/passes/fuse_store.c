@@ -151,6 +151,30 @@ static bool worth_recomputing(Fuse *f, const Info *in, Cone *cone)
     return once && cone->big <= SINGLE_INPUTS;
 }
 
+static int64_t value_bytes(const Info *in)
+{
+    return count(in) * dtype_bytes(in->node->type.dtype);
+}
+
+/* Where a kernel would store several cheap functions of one of its values (0.5 x and 0.7 x), it stores
+ * that value; the readers then make them again. */
+static void store_common_source(Fuse *f, Info *in)
+{
+    int64_t bytes = 0;
+    int n = 0;
+    for (int i = 0; i < in->use.len; i++) {
+        const Info *user = &f->info[in->use.data[i].node];
+        bool cheap = user->group == in->group && user->stored && recomputable(user) &&
+                     (user->node->op->flags & OP_CHEAP) && user->src.len == 1 &&
+                     in->use.data[i].ratio == 1 && !feeds_maximum(f, user);
+        n += cheap;
+        bytes += cheap ? value_bytes(user) : 0;
+    }
+    bool reduction = (in->node->op->flags & OP_REDUCE) != 0;
+    if (n > 1 && bytes > value_bytes(in) && !reduction)
+        in->stored = true;
+}
+
 void fuse_store(Fuse *f)
 {
     for (int id = 0; id < f->n; id++) {
@@ -163,6 +187,10 @@ void fuse_store(Fuse *f)
     }
     if (!f->fuse)
         return;
+    for (int id = 0; id < f->n; id++)
+        if (f->info[id].role == ROLE_COMPUTE && !f->info[id].stored &&
+            f->groups[f->info[id].group].kind != KERNEL_REDUCE)
+            store_common_source(f, &f->info[id]);
     for (int id = 0; id < f->n; id++) {
         Info *in = &f->info[id];
         Cone cone;
@@ -173,6 +201,9 @@ void fuse_store(Fuse *f)
         for (int i = 0; i < in->use.len; i++)
             f->groups[f->info[in->use.data[i].node].group].extra_buffers += cone.inputs;
     }
+    for (int id = 0; id < f->n; id++)
+        if (f->info[id].role == ROLE_COMPUTE && f->info[id].stored)
+            fuse_keep_smaller(f, &f->info[id]);
 }
 
 static void note(Fuse *f, const Info *from, const Info *to)

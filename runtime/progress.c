@@ -99,6 +99,7 @@ static void human_time(char *buf, size_t size, double s)
 {
     long long t = (long long)(s + 0.5);
     if (s < 0) nnr_append(buf, size, "?");
+    else if (s < 0.0995) nnr_append(buf, size, "%.0f ms", s * 1e3);
     else if (s < 9.95) nnr_append(buf, size, "%.1f s", s);
     else if (t < 100) nnr_append(buf, size, "%lld s", t);
     else if (t < 3600) nnr_append(buf, size, "%lld:%02lld", t / 60, t % 60);
@@ -107,7 +108,8 @@ static void human_time(char *buf, size_t size, double s)
 
 static void human_rate(char *buf, size_t size, double r)
 {
-    if (r >= 1e5) nnr_append(buf, size, "%.0fk/s", r / 1e3);
+    if (r >= 1e6) nnr_append(buf, size, "%.1fM/s", r / 1e6);
+    else if (r >= 1e5) nnr_append(buf, size, "%.0fk/s", r / 1e3);
     else if (r >= 1e4) nnr_append(buf, size, "%.1fk/s", r / 1e3);
     else nnr_append(buf, size, r >= 100 ? "%.0f/s" : "%.2g/s", r);
 }

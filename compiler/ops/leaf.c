@@ -138,7 +138,8 @@ const OpDef op_const = {
 
 static bool iota_shape(const Node *n, Type *out, Why *why)
 {
-    return rule_axis(n, 1, n->attr[0].ints.n, why) && shape_attr(n, 0, DT_I32, out);
+    return rule_axis(n, 1, n->attr[0].ints.n, why) && rule_positions(n, n->attr[0].ints.v[n->attr[1].i], why) &&
+           shape_attr(n, 0, DT_I32, out);
 }
 
 static void iota_eval(const Node *n, const Tensor *const *in, Tensor *out, const EvalCtx *ctx)

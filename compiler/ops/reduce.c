@@ -24,6 +24,12 @@ static bool reduce_shape(const Node *n, Type *out, Why *why)
     return true;
 }
 
+/* The derivative tells equal maxima apart by their positions. */
+static bool reduce_max_shape(const Node *n, Type *out, Why *why)
+{
+    return reduce_shape(n, out, why) && rule_positions(n, type_count(&n->in[0]->type) / type_count(out), why);
+}
+
 /* Element of the result that an operand's element belongs to. */
 static int64_t target_of(const Node *n, const int64_t *index)
 {
@@ -119,7 +125,8 @@ static void reduce_max_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
 static bool argmax_shape(const Node *n, Type *out, Why *why)
 {
     const Type *x = &n->in[0]->type;
-    if (!rule_number(n, 0, why) || !rule_axis(n, 0, x->rank, why))
+    if (!rule_number(n, 0, why) || !rule_axis(n, 0, x->rank, why) ||
+        !rule_positions(n, x->dim[n->attr[0].i], why))
         return false;
     *out = type_scalar(DT_I32);
     for (int i = 0; i < x->rank; i++)
@@ -223,7 +230,7 @@ const OpDef op_reduce_max = {
     .flags = OP_REDUCE,
     .attrs = { { "axes", AK_INTS } },
     .doc = "largest element over axes",
-    .shape = reduce_shape,
+    .shape = reduce_max_shape,
     .grad = reduce_max_grad,
     .eval = reduce_max_eval,
     .combine = reduce_max_combine,

@@ -52,6 +52,12 @@ bool rule_axis(const Node *n, int attr, int rank, Why *why)
                    (long long)axis, rank);
 }
 
+bool rule_positions(const Node *n, int64_t count, Why *why)
+{
+    return count <= INT32_MAX || why_set(why, "%s counts positions in i32, but there are %lld of them",
+                                         n->op->name, (long long)count);
+}
+
 void shape_strides(const Type *t, int64_t *stride)
 {
     int64_t s = 1;

@@ -13,6 +13,8 @@ bool rule_ints(const Node *n, int attr, int count, Why *why); /* attribute has c
 /* The ints are axes of an operand of that rank: in range, strictly increasing. */
 bool rule_axes(const Node *n, int attr, int rank, Why *why);
 bool rule_axis(const Node *n, int attr, int rank, Why *why); /* a single axis, AK_INT */
+/* Positions among count elements are i32 values: count must be below 2^31. */
+bool rule_positions(const Node *n, int64_t count, Why *why);
 
 /* Row-major strides of a type. */
 void shape_strides(const Type *t, int64_t *stride);

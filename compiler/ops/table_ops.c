@@ -23,6 +23,8 @@ static bool gather_shape(const Node *n, Type *out, Why *why)
         return false;
     if (table->rank < 1)
         return why_set(why, "gather needs a table of at least one dimension, got %s", TYPE_TEXT(table));
+    if (!rule_positions(n, table->dim[0], why))
+        return false;
     if (indices->rank + table->rank - 1 > MAX_RANK)
         return why_set(why, "gather: rows of %s at %s exceed the highest rank, %d", TYPE_TEXT(table),
                        TYPE_TEXT(indices), MAX_RANK);
@@ -80,7 +82,7 @@ const OpDef op_gather = {
 static bool scatter_add_shape(const Node *n, Type *out, Why *why)
 {
     const Type *values = &n->in[0]->type, *indices = &n->in[1]->type;
-    if (!rule_number(n, 0, why) || !rule_index(n, 1, why))
+    if (!rule_number(n, 0, why) || !rule_index(n, 1, why) || !rule_positions(n, n->attr[0].i, why))
         return false;
     bool fits = values->rank >= indices->rank && values->rank - indices->rank < MAX_RANK;
     for (int i = 0; fits && i < indices->rank; i++)
@@ -154,7 +156,8 @@ static bool argsort_shape(const Node *n, Type *out, Why *why)
     out->dtype = DT_I32;
     if (n->attr[1].i != 0 && n->attr[1].i != 1)
         return why_set(why, "argsort: descending must be 0 or 1");
-    return rule_number(n, 0, why) && rule_axis(n, 0, out->rank, why);
+    return rule_number(n, 0, why) && rule_axis(n, 0, out->rank, why) &&
+           rule_positions(n, out->dim[n->attr[0].i], why);
 }
 
 /* Elements before element k of a row are those that rank lower, and equal ones that stand before it. */
@@ -212,7 +215,8 @@ const OpDef op_argsort = {
 static bool take_along_shape(const Node *n, Type *out, Why *why)
 {
     const Type *x = &n->in[0]->type, *indices = &n->in[1]->type;
-    if (!rule_index(n, 1, why) || !rule_axis(n, 0, x->rank, why))
+    /* The derivative numbers all elements of x. */
+    if (!rule_index(n, 1, why) || !rule_axis(n, 0, x->rank, why) || !rule_positions(n, type_count(x), why))
         return false;
     Type other = *indices;
     other.dim[n->attr[0].i] = x->dim[n->attr[0].i];

@@ -81,6 +81,23 @@ static void test_add_refuses(void **state)
     assert_int_equal(w->g->nodes.len, n); /* nothing was appended */
 }
 
+/* Beyond i32, positions could not be told apart, nor derivatives built. */
+static void test_positions_fit_i32(void **state)
+{
+    World *w = *state;
+    Why why;
+    Node *big = build_input(w->g, "big", type_make(DT_F32, 2, (int64_t[]){ 2, (int64_t)1 << 31 }));
+    Attr all[MAX_ATTR] = { { .ints = { 2, (int64_t[]){ 0, 1 } } } }, last[MAX_ATTR] = { { .i = 1 } };
+    assert_null(graph_add(w->g, &op_reduce_max, &big, 1, all, &why));
+    assert_string_equal(why.text, "reduce_max counts positions in i32, but there are 4294967296 of them");
+    assert_null(graph_add(w->g, &op_argmax, &big, 1, last, &why));
+    assert_null(graph_add(w->g, &op_argsort, &big, 1, last, &why));
+    Attr iota[MAX_ATTR] = { { .ints = { 2, big->type.dim } }, { .i = 1 } };
+    assert_null(graph_add(w->g, &op_iota, NULL, 0, iota, &why));
+    iota[1].i = 0;
+    assert_non_null(graph_add(w->g, &op_iota, NULL, 0, iota, &why));
+}
+
 static void test_builders(void **state)
 {
     World *w = *state;
@@ -547,7 +564,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_add_refuses),      T(test_builders),          T(test_replace_and_sort),
+        T(test_add_refuses),      T(test_positions_fit_i32), T(test_builders),          T(test_replace_and_sort),
         T(test_sort_of_a_deep_graph), T(test_verify_structure), T(test_verify_names),
         T(test_verify_contract),  T(test_verify_kernels),    T(test_verify_plan),
         T(test_text_round_trip),  T(test_read_errors),       T(test_read_goes_on_after_errors),

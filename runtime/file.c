@@ -109,6 +109,20 @@ static int list_folder(const char *dir, char **names, int max)
     return n;
 }
 
+/* A folder of several data sets was given, and one of them is meant. */
+static bool in_subfolder(const char *dir, const char *file, char *const *names, int n, nnr_error *err)
+{
+    char path[2048];
+    for (int i = 0; i < n; i++)
+        for (int gz = 0; gz < 2; gz++) {
+            snprintf(path, sizeof path, "%s/%s/%s%s", dir, names[i], file, gz ? ".gz" : "");
+            if (!is_file(path)) continue;
+            nnr_note(err, "%s/%s holds such a file: give that folder with --data", dir, names[i]);
+            return true;
+        }
+    return false;
+}
+
 static void describe_folder(const char *dir, const char *file, nnr_error *err)
 {
     char *names[256];
@@ -120,7 +134,9 @@ static void describe_folder(const char *dir, const char *file, nnr_error *err)
         return;
     }
     int near = nnr_nearest(slash ? slash + 1 : file, (const char *const *)names, n);
-    if (near >= 0) {
+    if (in_subfolder(dir, slash ? slash + 1 : file, names, n, err)) {
+        /* said */
+    } else if (near >= 0) {
         nnr_note(err, "%s holds %s: is that the one meant?", dir, names[near]);
     } else if (n == 0) {
         nnr_note(err, "%s is empty; give the folder that holds the data with --data DIR", dir);

@@ -337,7 +337,15 @@ static void files(void **state)
     put("unlike.bin", "", 0);
     expect_files_error(&t, "$/a.csv: error: data file not found (nor $/a.csv.gz)\n"
                            "note: $ holds other.txt, unlike.bin; give another folder with --data DIR");
+    char sub[128];
+    snprintf(sub, sizeof sub, "%s/set", dir);
+    assert_int_equal(mkdir(sub, 0777), 0);
+    put("set/a.csv.gz", "", 0);
+    expect_files_error(&t, "$/a.csv: error: data file not found (nor $/a.csv.gz)\n"
+                           "note: $/set holds such a file: give that folder with --data");
     put("A.csv", "1\n", 2);
+    strcat(sub, "/a.csv.gz");
+    unlink(sub);
     expect_files_error(&t, "$/a.csv: error: data file not found (nor $/a.csv.gz)\n"
                            "note: $ holds A.csv: is that the one meant?");
     put("a.csv", "1\n2\n3\n4\n", 8);

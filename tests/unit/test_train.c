@@ -1,6 +1,8 @@
 /* The training driver on a program table written by hand: exact resumption after SIGKILL and SIGINT,
  * partial batches, early stopping, losses and weights that stop being finite, JSON lines. */
+#include "runtime/progress.h"
 #include "tests/unit/tiny_program.h"
+#include <cjson/cJSON.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -158,6 +160,22 @@ static void json_lines(void **state)
     assert_non_null(line);
     assert_non_null(strstr(line, "\"final\": true, \"weights\": \""));
     assert_null(strstr(f->said, "epoch 1/1"));
+    int objects = 0;
+    for (char *at = strtok(f->said, "\n"); at; at = strtok(NULL, "\n")) {
+        if (strncmp(at, "0 ", 2) != 0) continue;
+        cJSON *j = cJSON_Parse(at + 2);
+        assert_non_null(j);
+        assert_true(cJSON_GetObjectItem(j, "seconds")->valuedouble > 0);
+        assert_int_equal(cJSON_GetArraySize(j), objects == 0 ? 6 : 8);
+        cJSON_Delete(j);
+        objects++;
+    }
+    assert_int_equal(objects, 2);
+    /* JSON knows no NaN. */
+    char text[256] = "";
+    nnr_scores odd = {.loss = NAN, .n_metrics = 1, .metrics = {{"big", 1e30}}};
+    nnr_json_scores(text, sizeof text, &odd, true);
+    assert_string_equal(text, "\"loss\": null, \"metrics\": {\"big\": 1e+30}");
 }
 
 /* ---- stopping and going on ---------------------------------------------------------------------- */

@@ -236,6 +236,8 @@ void loop_expand_math(LFunc *f);
  * vector loads and stores, invariant ones are splatted, a scalar or limited remainder follows. Loops
  * that cannot be turned stay as they are. See loop/vectorize.c. */
 void loop_vectorize(LFunc *f, const LTarget *target);
+/* Removes lets that nothing reads and what is empty without them; the passes here end with it. */
+void loop_tidy(LFunc *f);
 /* Moves loop-invariant lets outward and shares equal index arithmetic. */
 void loop_hoist(LFunc *f);
 

@@ -267,4 +267,8 @@ static void expand_block(LFunc *f, LBlock *b)
     *b = out;
 }
 
-void loop_expand_math(LFunc *f) { expand_block(f, &f->body); }
+void loop_expand_math(LFunc *f)
+{
+    expand_block(f, &f->body);
+    loop_tidy(f);
+}

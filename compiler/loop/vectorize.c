@@ -326,4 +326,5 @@ void loop_vectorize(LFunc *f, const LTarget *target)
 {
     if (target->vector_bytes >= 16)
         lblock_vectorize(f, target, &f->body);
+    loop_tidy(f);
 }

@@ -342,6 +342,32 @@ static void test_hoist(void **state)
     arena_free(arena);
 }
 
+static void test_tidy(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    Text messages, out = { .arena = arena };
+    LProgram *p = read_text(arena,
+                            "func @f(%x: f32[8] in, %y: f32[8] out) {\n"
+                            "  let %a: f32 = load %x[0]\n"
+                            "  let %b: f32 = %a + 1.0\n"
+                            "  for %i = 0 to 8 {\n"
+                            "    let %c: f32 = %b * 2.0\n"
+                            "  }\n"
+                            "  let %d: f32 = load %x[1]\n"
+                            "  store %y[0], %d\n"
+                            "}\n", &messages);
+    assert_non_null(p);
+    loop_tidy(p->funcs.data[0]);
+    loop_print_func(p->funcs.data[0], &out);
+    assert_string_equal(out.data,
+                        "func @f(%x: f32[8] in, %y: f32[8] out) {\n"
+                        "  let %d: f32 = load %x[1]\n"
+                        "  store %y[0], %d\n"
+                        "}\n");
+    arena_free(arena);
+}
+
 static void test_unroll(void **state)
 {
     (void)state;
@@ -420,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_read_errors),      cmocka_unit_test(test_verifier),
         cmocka_unit_test(test_verifier_structures), cmocka_unit_test(test_builders),
         cmocka_unit_test(test_hoist),            cmocka_unit_test(test_unroll),
+        cmocka_unit_test(test_tidy),            
         cmocka_unit_test(test_eval_faults),      cmocka_unit_test(test_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,26 @@ void graph_print(const Graph *g, Text *out)
     text_add(out, "}\n");
 }
 
+/* The bodies that a graph's scans run stand before it, as the reader wants them; each once. */
+static void print_with_bodies(const Module *m, const Graph *g, bool *printed, Text *out)
+{
+    for (int i = 0; i < m->graphs.len; i++) {
+        if (m->graphs.data[i] != g)
+            continue;
+        if (printed[i])
+            return;
+        printed[i] = true;
+    }
+    for (int i = 0; i < g->nodes.len; i++) {
+        const Node *n = g->nodes.data[i];
+        for (int k = 0; k < MAX_ATTR; k++)
+            if (n->op->attrs[k].kind == AK_GRAPH)
+                print_with_bodies(m, n->attr[k].graph, printed, out);
+    }
+    text_add(out, "\n");
+    graph_print(g, out);
+}
+
 void module_print(const Module *m, Text *out)
 {
     text_add(out, "module ");
@@ -275,8 +295,7 @@ void module_print(const Module *m, Text *out)
         add_loc(out, v->loc);
         text_add(out, "\n");
     }
-    for (int i = 0; i < m->graphs.len; i++) {
-        text_add(out, "\n");
-        graph_print(m->graphs.data[i], out);
-    }
+    bool *printed = ARENA_ARRAY(m->arena, bool, m->graphs.len + 1);
+    for (int i = 0; i < m->graphs.len; i++)
+        print_with_bodies(m, m->graphs.data[i], printed, out);
 }

@@ -395,6 +395,25 @@ static void test_text_round_trip(void **state)
     assert_int_equal(again->graphs.data[1]->batch, 2);
 }
 
+/* Bodies print before the graphs that use them, wherever they stand in the module. */
+static void test_bodies_print_first(void **state)
+{
+    World *w = *state;
+    Graph *body = graph_new(w->m, "late", GRAPH_BODY, 0);
+    Node *x = build_input(body, "x", type_scalar(DT_F32));
+    build_output(body, "y", build_unary(body, &op_neg, x));
+    Node *xs = build_input(w->g, "xs", type_make(DT_F32, 1, (int64_t[]){ 3 }));
+    Attr attr[MAX_ATTR] = { { .graph = body }, { .i = 1 }, { .i = 0 }, { .i = 0 } };
+    Node *ys = graph_must_add(w->g, &op_scan, &xs, 1, attr);
+    build_output(w->g, "ys", ys);
+    assert_null(graph_verify(w->g, w->arena));
+    char *once = text_of(w, w->m);
+    assert_true(strstr(once, "graph @late") < strstr(once, "graph @net"));
+    Module *again = read_text(w, once);
+    assert_non_null(again);
+    assert_string_equal(text_of(w, again), once);
+}
+
 typedef struct {
     const char *text, *said;
 } BadText;
@@ -567,7 +586,7 @@ int main(void)
         T(test_add_refuses),      T(test_positions_fit_i32), T(test_builders),          T(test_replace_and_sort),
         T(test_sort_of_a_deep_graph), T(test_verify_structure), T(test_verify_names),
         T(test_verify_contract),  T(test_verify_kernels),    T(test_verify_plan),
-        T(test_text_round_trip),  T(test_read_errors),       T(test_read_goes_on_after_errors),
+        T(test_text_round_trip),  T(test_bodies_print_first), T(test_read_errors),       T(test_read_goes_on_after_errors),
         T(test_eval_scan_and_update), T(test_eval_integers), T(test_eval_rand),
     };
     return cmocka_run_group_tests_name("graph", tests, NULL, NULL);

@@ -20,8 +20,8 @@ void lower_bind_at(Lower *lw, const Node *node, LExpr *flat, LExpr *value);
 void lower_results(Lower *lw, const NodeVec *results, LExpr *flat, LExpr *const *index, const Type *type);
 /* Operations an element of the block's statements costs, roughly: math functions count more. */
 int64_t lower_cost(const LBlock *block);
-/* Work (elements times cost) from which a parallel loop pays. */
-enum { LOWER_PARALLEL_WORK = 32768 };
+/* Work (elements times cost) from which a parallel loop pays: some ten microseconds of vector code. */
+enum { LOWER_PARALLEL_WORK = 1 << 18 };
 
 /* ---- reductions (lower_fold.c): an accumulator a reduction; the vectoriser gives it lanes ---- */
 typedef struct {

@@ -81,8 +81,8 @@ static void add_cross_entropy(Diff *d, int64_t n, int64_t classes)
 static void add_reductions(Diff *d)
 {
     Graph *g = diff_graph(d, "reductions");
-    Node *x = in_f32(g, "x", DIMS(700, 37)), *z = in_f32(g, "z", DIMS(6, 5, 900)), *v = in_f32(g, "v", DIMS(50001));
-    Node *wide = in_f32(g, "wide", DIMS(40, 1500));
+    Node *x = in_f32(g, "x", DIMS(7000, 37)), *z = in_f32(g, "z", DIMS(12, 5, 9000)), *v = in_f32(g, "v", DIMS(300001));
+    Node *wide = in_f32(g, "wide", DIMS(40, 15000));
     const int64_t all[] = { 0, 1, 2 };
     build_output(g, "columns", sum_axis(g, x, 0));
     build_output(g, "wide_max", build_reduce(g, &op_reduce_max, wide, all, 1));
@@ -100,7 +100,7 @@ static void add_reductions(Diff *d)
 static void add_movement(Diff *d)
 {
     Graph *g = diff_graph(d, "movement");
-    Node *x = in_f32(g, "x", DIMS(3, 30, 31, 20)), *y = in_f32(g, "y", DIMS(3, 30, 31, 12));
+    Node *x = in_f32(g, "x", DIMS(16, 30, 31, 20)), *y = in_f32(g, "y", DIMS(16, 30, 31, 12));
     Node *zero = build_scalar(g, DT_F32, 0);
     Node *padded = build_pad(g, build_unary(g, &op_tanh, x), zero, (const int64_t[]){ 0, 1, 2, 0 },
                              (const int64_t[]){ 0, 3, 1, 0 }, NULL);
@@ -109,9 +109,9 @@ static void add_movement(Diff *d)
                                       (const int64_t[]){ 0, 1, 2, 0 }));
     build_output(g, "joined", build_concat(g, (Node *const[]){ x, y, x }, 3, 3));
     build_output(g, "turned", build_transpose(g, x, (const int64_t[]){ 0, 3, 1, 2 }));
-    Node *flat = build_reshape(g, x, DIMS(3 * 30, 31 * 20));
+    Node *flat = build_reshape(g, x, DIMS(16 * 30, 31 * 20));
     build_output(g, "shaped", build_binary(g, &op_mul, flat, flat));
-    build_output(g, "part", build_slice(g, x, (const int64_t[]){ 0, 1, 0, 3 }, (const int64_t[]){ 3, 29, 31, 19 },
+    build_output(g, "part", build_slice(g, x, (const int64_t[]){ 0, 1, 0, 3 }, (const int64_t[]){ 16, 29, 31, 19 },
                                         (const int64_t[]){ 1, 2, 3, 1 }));
     diff_finish(d, g, "movement", PLAIN);
 }

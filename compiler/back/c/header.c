@@ -51,8 +51,14 @@ static const char *plain_name(CPrinter *p, const nnr_info *info)
 {
     const char *s = c_identifier(p->arena, info->name);
     bool taken = is_own_name(s);
-    for (int i = 0; i < p->program->funcs.len && !taken; i++)
-        taken = strcmp(s, c_kernel_name(p, p->program->funcs.data[i])) == 0;
+    int n = p->program->funcs.len;
+    if (!p->kernel_names && n) {
+        p->kernel_names = ARENA_ARRAY(p->arena, const char *, n);
+        for (int i = 0; i < n; i++)
+            p->kernel_names[i] = c_kernel_name(p, p->program->funcs.data[i]);
+    }
+    for (int i = 0; i < n && !taken; i++)
+        taken = strcmp(s, p->kernel_names[i]) == 0;
     return taken ? arena_printf(p->arena, "%s_", s) : s;
 }
 

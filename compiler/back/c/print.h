@@ -26,6 +26,7 @@ typedef struct {
     const char **var_name, **buf_name; /* by id */
     int *var_uses, *buf_uses;
     int depth;
+    const char **kernel_names; /* of all functions, once something asked */
 } CPrinter;
 
 /* expr.c */

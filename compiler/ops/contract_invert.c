@@ -67,14 +67,29 @@ static void reverse_index(Inverse *v, int k)
 
 /* ---- the contract itself ---- */
 
+/* The last dimension of dy that index k reads; -1: none. */
+static int last_dim(const Inverse *v, int k)
+{
+    int last = -1;
+    for (int d = 0; d < v->src[0]->type.rank; d++)
+        last = v->map[0][d].coef[k] != 0 ? d : last;
+    return last;
+}
+
+/* Summed indices in the order in which dy has them in memory: taps, then channels. */
 Node *inverse_contract(Inverse *v, const int *out, int n_out)
 {
     int order[MAX_INDEX], n = 0;
     for (int j = 0; j < n_out; j++)
         order[n++] = out[j];
-    for (int k = 0; k < v->n_index; k++)
-        if (!v->owned[k] && v->extent[k] > 1)
-            order[n++] = k;
+    for (int k = 0; k < v->n_index; k++) {
+        if (v->owned[k] || v->extent[k] == 1)
+            continue;
+        int at = n++;
+        for (; at > n_out && last_dim(v, order[at - 1]) > last_dim(v, k); at--)
+            order[at] = order[at - 1];
+        order[at] = k;
+    }
     Contract *c = ARENA_NEW(v->g->arena, Contract);
     c->n_index = n;
     c->n_out = n_out;
@@ -126,14 +141,9 @@ static bool enforce(const Inverse *v, const Affine *at, int64_t extent, Window w
     return false;
 }
 
-/* Cuts and pads the sources so that all rules hold by zeros and every read is within its source.
- * Returns false where a rule cannot be enforced; *empty: nothing at all is left of a source. */
-static bool enforce_rules(Inverse *v, bool *empty)
+/* Sets the windows of all rules. Returns false where a rule cannot be enforced. */
+static bool apply_rules(Inverse *v, Window window[2][MAX_RANK])
 {
-    Window window[2][MAX_RANK];
-    for (int s = 0; s < 2; s++)
-        for (int d = 0; d < MAX_RANK; d++)
-            window[s][d] = (Window){ 0, s < v->n_src && d < v->src[s]->type.rank ? v->src[s]->type.dim[d] - 1 : 0 };
     bool masked = false;
     for (int r = 0; r < v->n_rule; r++) {
         int64_t lo, hi, extent = v->rule[r].extent;
@@ -149,7 +159,49 @@ static bool enforce_rules(Inverse *v, bool *empty)
         v->n_src = 2;
         masked = true;
     }
+    return true;
+}
+
+/* Source s padded by at least before and after. Phases read one padded tensor: the margins that the
+ * first run over all of them found. Adjusts the maps to it. */
+static void pad_source(Inverse *v, int s, const int64_t *before, const int64_t *after)
+{
+    InversePads *pads = v->pads;
+    Node *zero = build_scalar(v->g, DT_F32, 0);
+    int64_t lo[MAX_RANK], hi[MAX_RANK];
+    bool shared = v->src[s] == pads->src[s];
+    for (int d = 0; d < v->src[s]->type.rank; d++) {
+        int64_t *low = &pads->before[s][d], *high = &pads->after[s][d];
+        if (shared && pads->measuring) {
+            *low = before[d] > *low ? before[d] : *low;
+            *high = after[d] > *high ? after[d] : *high;
+        }
+        bool use = shared && !pads->measuring;
+        lo[d] = use ? *low : before[d];
+        hi[d] = use ? *high : after[d];
+        v->map[s][d].base += lo[d] - before[d];
+    }
+    if (!shared || pads->measuring || !pads->padded[s]) {
+        Node *padded = build_pad(v->g, v->src[s], zero, lo, hi, NULL);
+        if (shared && !pads->measuring)
+            pads->padded[s] = padded;
+        v->src[s] = padded;
+        return;
+    }
+    v->src[s] = pads->padded[s];
+}
+
+/* Cuts and pads the sources so that all rules hold by zeros and every read is within its source.
+ * Returns false where a rule cannot be enforced; *empty: nothing at all is left of a source. */
+static bool enforce_rules(Inverse *v, bool *empty)
+{
+    Window window[2][MAX_RANK];
+    for (int s = 0; s < 2; s++)
+        for (int d = 0; d < MAX_RANK; d++)
+            window[s][d] = (Window){ 0, s < v->n_src && d < v->src[s]->type.rank ? v->src[s]->type.dim[d] - 1 : 0 };
     *empty = false;
+    if (!apply_rules(v, window))
+        return false;
     for (int s = 0; s < v->n_src; s++) {
         int rank = v->src[s]->type.rank;
         int64_t start[MAX_RANK], stop[MAX_RANK], step[MAX_RANK], before[MAX_RANK], after[MAX_RANK];
@@ -163,12 +215,13 @@ static bool enforce_rules(Inverse *v, bool *empty)
             step[d] = 1;
             if (lo >= w->lo && hi <= w->hi)
                 continue;
-            start[d] = lo > w->lo ? lo : w->lo;
-            stop[d] = (hi < w->hi ? hi : w->hi) + 1;
-            *empty = *empty || start[d] >= stop[d];
-            before[d] = start[d] - lo;
-            after[d] = hi + 1 - stop[d];
-            v->map[s][d].base -= lo;
+            bool whole = w->lo == 0 && w->hi == size - 1; /* then reading less of it needs no cut */
+            start[d] = whole ? 0 : lo > w->lo ? lo : w->lo;
+            stop[d] = whole ? size : (hi < w->hi ? hi : w->hi) + 1;
+            *empty = *empty || lo > w->hi || hi < w->lo;
+            before[d] = start[d] > lo ? start[d] - lo : 0;
+            after[d] = hi + 1 > stop[d] ? hi + 1 - stop[d] : 0;
+            v->map[s][d].base += before[d] - start[d];
             cut = cut || start[d] > 0 || stop[d] < size;
             pad = pad || before[d] > 0 || after[d] > 0;
         }
@@ -177,7 +230,7 @@ static bool enforce_rules(Inverse *v, bool *empty)
         if (cut)
             v->src[s] = build_slice(v->g, v->src[s], start, stop, step);
         if (pad)
-            v->src[s] = build_pad(v->g, v->src[s], build_scalar(v->g, DT_F32, 0), before, after, NULL);
+            pad_source(v, s, before, after);
     }
     return true;
 }
@@ -226,30 +279,32 @@ static Node *leaf(Inverse *v)
     return reshape ? build_reshape(v->g, r, merged_rank, merged) : r;
 }
 
-/* Puts the dimensions solved at this level into place: gaps, and zeros before and behind. */
+/* Puts the dimensions solved at this level into place: gaps, and zeros before and behind. A last round
+ * of phases or digits that is not full reaches beyond the dimension: cut off once, at the very end. */
 static Node *finish(const Inverse *v, Node *r, const bool *mine)
 {
-    int64_t start[MAX_RANK] = { 0 }, stop[MAX_RANK], step[MAX_RANK];
     int64_t lo[MAX_RANK] = { 0 }, hi[MAX_RANK] = { 0 }, inner[MAX_RANK] = { 0 };
-    bool cut = false, pad = false;
     for (int d = 0; d < v->rank; d++) {
         int64_t size = r->type.dim[d], gap = v->plan[d].n_slot > 1 ? 1 : v->plan[d].gap;
-        stop[d] = size;
-        step[d] = 1;
         if (!mine[d])
             continue;
         lo[d] = v->plan[d].lo;
-        if (gap == 1 && lo[d] + size > v->dim[d]) { /* the last round of phases or digits is not full */
-            stop[d] = size = v->dim[d] - lo[d];
-            cut = true;
-        }
         inner[d] = gap - 1;
         hi[d] = v->dim[d] - (lo[d] + (size - 1) * gap + 1);
-        pad = pad || lo[d] > 0 || hi[d] > 0 || gap > 1;
+        hi[d] = hi[d] < 0 ? 0 : hi[d];
     }
-    if (cut)
-        r = build_slice(v->g, r, start, stop, step);
-    return pad ? build_pad(v->g, r, build_scalar(v->g, DT_F32, 0), lo, hi, inner) : r;
+    return build_pad(v->g, r, build_scalar(v->g, DT_F32, 0), lo, hi, inner);
+}
+
+/* Cuts the dimensions that are marked down to those of the result. */
+static Node *cut_to(const Inverse *v, Node *r, const bool *which)
+{
+    int64_t start[MAX_RANK] = { 0 }, stop[MAX_RANK], step[MAX_RANK];
+    for (int d = 0; d < v->rank; d++) {
+        stop[d] = which[d] && r->type.dim[d] > v->dim[d] ? v->dim[d] : r->type.dim[d];
+        step[d] = 1;
+    }
+    return build_slice(v->g, r, start, stop, step);
 }
 
 /* ---- solving one dimension ---- */
@@ -464,11 +519,23 @@ static Node *solve_phases(Inverse *v, int d, int e)
         Node *one = solve(&part);
         if (!one)
             return NULL;
+        if (phase[at] && !type_equal(&phase[at]->type, &one->type))
+            return NULL;
         phase[at] = phase[at] ? build_binary(v->g, &op_add, phase[at], one) : one;
     } while (split_next(&split));
     v->plan[d] = (struct InverseDim){ .solved = true, .n_slot = 1, .gap = several ? 1 : s };
     v->plan[d].lo = several ? lo : lo + only;
-    return several ? interleave(v->g, phase, s, d) : phase[only];
+    if (!several)
+        return phase[only];
+    bool inner[MAX_RANK]; /* what the phases have solved: of one size in all of them */
+    for (int i = 0; i < v->rank; i++)
+        inner[i] = !v->plan[i].solved;
+    bool same = true;
+    for (int64_t i = 0; i < s; i++)
+        same = same && (!phase[i] || type_equal(&phase[i]->type, &phase[only]->type));
+    for (int64_t i = 0; i < s && !same; i++)
+        phase[i] = phase[i] ? cut_to(v, phase[i], inner) : NULL;
+    return interleave(v->g, phase, s, d);
 }
 
 /* Solves what is left, dimension by dimension, easy ones first: each may make others easy. */
@@ -511,9 +578,21 @@ static Node *solve(Inverse *v)
     }
 }
 
+/* Runs twice where sources are padded: to find the margins that all phases together need, and to build
+ * with them. What the first run has made is dead. */
 Node *contract_invert(Inverse *v)
 {
+    InversePads pads = { .measuring = true, .src = { v->src[0], v->src[1] } };
+    const bool all[MAX_RANK] = { true, true, true, true, true, true, true, true };
     int leaves = 0;
-    v->leaves = &leaves;
-    return solve(v);
+    Inverse first = *v;
+    v->leaves = first.leaves = &leaves;
+    v->pads = first.pads = &pads;
+    Node *r = solve(&first);
+    if (r && leaves > 1) {
+        leaves = 0;
+        pads.measuring = false;
+        r = solve(v);
+    }
+    return r ? cut_to(v, r, all) : NULL;
 }

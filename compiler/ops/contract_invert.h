@@ -3,6 +3,13 @@
 #define NNC_OPS_CONTRACT_INVERT_H
 #include "ops/contract.h"
 
+/* Zeros around the original sources, shared by the contracts of one derivative. */
+typedef struct {
+    bool measuring; /* first run: before and after collect what is needed */
+    Node *src[2], *padded[2];
+    int64_t before[2][MAX_RANK], after[2][MAX_RANK];
+} InversePads;
+
 /* The sum  r[p] = sum over all index values with target = p of  src[0][map[0]] * src[1][map[1]].
  * While dimensions of the target are solved, an index that is solved for takes a new meaning: it
  * becomes an index of the result (owned), and the old one an affine expression of the others. */
@@ -32,6 +39,7 @@ typedef struct {
         int64_t size[MAX_RANK], gap, lo;
     } plan[MAX_RANK];
     int *leaves; /* contracts made so far */
+    InversePads *pads;
 } Inverse;
 
 /* Builds the result, or returns NULL where the map cannot be inverted this way (nodes that were added

@@ -232,7 +232,7 @@ static Node *absorb_operands(Simplify *s, Node *n)
                 absorb_movement(&trial, p, &x);
             } else if (x->op == &op_reshape && is_movement(x->in[0])) {
                 more = absorb_reshape(s->g, &trial, p, &x);
-            } else if (x->op == &op_pad) {
+            } else if (x->op == &op_pad && simplify_single_use(x)) { /* else others read the border */
                 more = trim_pad(s->g, &trial, p, &x);
             } else {
                 more = take_factor(&x, &factor);

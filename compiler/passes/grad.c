@@ -12,8 +12,8 @@
  * Backward nodes carry location and layer path of the forward node they belong to, so that reports
  * name layers.
  *
- * Requires: topological order. Establishes: no markers are left; one `var` node a variable (several
- * would each get only a part of the gradient). */
+ * Requires: topological order. Establishes: no markers are left, no dead nodes; one `var` node a variable
+ * (several would each get only a part of the gradient). */
 #include "ops/build.h"
 #include "passes/passes.h"
 #include <stdio.h>
@@ -149,6 +149,8 @@ bool pass_grad(PassCtx *ctx, Graph *g)
     merge_vars(ctx, g);
     for (Node *marker; ok && (marker = first_marker(g));)
         ok = sweep(ctx, g, marker->in[0]);
+    if (ok) /* rules leave nodes behind that they turned out not to need */
+        pass_dce(ctx, g);
     g->loc = loc;
     g->path = path;
     return ok;

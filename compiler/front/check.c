@@ -51,12 +51,19 @@ Local *check_bind(Check *c, const char *name, Span span, const char *kind)
     return l;
 }
 
-/* A name bound anew is the same name: one warning when it is read nowhere. */
+/* A name bound anew is the same name: one warning when it is read nowhere. Variables stay what they are. */
 static void bind_again(Check *c, const char *name, Span span, const char *kind)
 {
+    static const char *const fixed[] = { "param", "state", "slot", "data", "noise" };
     Local *l = check_local(c, name);
     if (!l)
         check_bind(c, name, span, kind);
+    for (size_t i = 0; l && l->kind && i < sizeof fixed / sizeof *fixed; i++) {
+        if (strcmp(l->kind, fixed[i]) != 0)
+            continue;
+        check_error(c, span, "%s is a %s: it cannot be bound anew", name, l->kind);
+        check_note(c, i == 1 || i == 2 ? "`%s <- ...` changes its value" : "take another name than %s", name);
+    }
 }
 
 /* ---- types ---- */
@@ -284,7 +291,7 @@ static void check_formals(Check *c)
                 check_error(c, formal->name.span, "two arguments are called %s", formal->name.name);
                 break;
             }
-        check_bind(c, formal->name.name, formal->name.span, NULL);
+        check_bind(c, formal->name.name, formal->name.span, d->kind == D_NET ? "input" : NULL);
         if (formal->alias)
             bind_again(c, formal->alias, formal->name.span, NULL);
     }
@@ -364,6 +371,23 @@ static void check_results(Check *c)
     check_note(c, "end its body with `return ...`");
 }
 
+/* Names of entry points that the compiler gives itself. */
+static void check_entry_names(Check *c)
+{
+    const Decl *d = c->decl;
+    if ((d->kind == D_NET || d->kind == D_TRAIN) && strcmp(d->name.name, "init") == 0) {
+        check_error(c, d->name.span, "a %s cannot be called init", d->kind == D_NET ? "net" : "train block");
+        check_note(c, "init is the entry point that fills all variables");
+    }
+    for (int i = 0; d->kind == D_TRAIN && i < d->body->n_stmts; i++) {
+        const Stmt *s = d->body->stmts[i];
+        if (s->kind == S_STEP && strcmp(s->name.name, "eval") == 0) {
+            check_error(c, s->name.span, "a step cannot be called eval");
+            check_note(c, "%s.eval is the entry point for validation", d->name.name);
+        }
+    }
+}
+
 static void check_decl(Front *f, Unit *u, const Decl *d)
 {
     Check c = { .f = f, .unit = u, .decl = d->kind == D_CONST ? NULL : d };
@@ -376,6 +400,7 @@ static void check_decl(Front *f, Unit *u, const Decl *d)
     }
     if (!d->body)
         return;
+    check_entry_names(&c);
     check_formals(&c);
     if (d->kind == D_TRAIN) {
         bind_data_names(&c);

@@ -310,6 +310,17 @@ static Indexed eval_unary_ix(Frame *fr, Expr *e)
     return elementwise(fr, arith_unary(fr, e->op, a, e->span), v.id, v.n, op_text(e->op), e->span);
 }
 
+/* What a function made may not mix elements: softmax of x[n, i] would not be that of one element. */
+static bool made_elementwise(const Graph *g, int first)
+{
+    for (int i = first; i < g->nodes.len; i++) {
+        const OpDef *op = g->nodes.data[i]->op;
+        if (!(op->flags & (OP_ELEMENTWISE | OP_LEAF)) && op != &op_broadcast && op != &op_reshape && op != &op_stop_grad)
+            return false;
+    }
+    return true;
+}
+
 static Indexed eval_call_ix(Frame *fr, Expr *e)
 {
     Expr *call = e->kind == E_PIPE ? e->b : e;
@@ -335,7 +346,14 @@ static Indexed eval_call_ix(Frame *fr, Expr *e)
     for (int i = 0; i < n_args; i++)
         args[i].v = spread_value(fr, &v[i], id, n, args[i].at);
     Value callee = eval(fr, callee_expr);
+    int made = fr->gen->g->nodes.len;
     Value r = call_value(fr, callee, args, n_args, e->span, NULL);
+    if (!is_bad(r) && !made_elementwise(fr->gen->g, made)) {
+        fail(fr, e->span, "%s does not work element by element, so it cannot stand inside index notation",
+             span_text(fr->f, callee_expr->span));
+        hint(fr, "apply it to the whole tensor, before or behind");
+        return index_bad();
+    }
     return elementwise(fr, r, id, n, span_text(fr->f, callee_expr->span), e->span);
 }
 

@@ -92,8 +92,6 @@ static const char *batch_name(Front *f, const Symbol *sym)
     for (int i = 0; i < sym->n_use_shapes; i++)
         if (sym->use_shapes[i].batch)
             return sym->use_shapes[i].name;
-    if (sym->used)
-        return NULL;
     const char *first = NULL, *n = intern_cstr(f->names, "N");
     for (int i = 0; i < d->n_formals; i++) {
         const char *name = leading_name(&d->formals[i]);

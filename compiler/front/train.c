@@ -407,6 +407,7 @@ void train_elaborate(Front *f, Symbol *sym, int64_t *batch)
         return;
     if (t.patience && !t.validate) {
         fail(&fr, sym->decl->name.span, "patience waits for a better validation loss, but there is no `validate`");
+        hint(&fr, "validate split 0.1 holds a tenth of the samples out");
         return;
     }
     const char *eval_name = front_printf(f, "%s.eval", sym->name);

@@ -7,6 +7,7 @@
 
 #include "front/front.h"
 #include "ops/ops.h"
+#include "passes/passes.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -426,6 +427,48 @@ static void test_record(void **state)
     arena_free(b.arena);
 }
 
+/* One step of each optimizer: x is [[.5,1,1.5],[2,2.5,3]], w [1,2,3], y [1,2], so the gradient is
+ * [31,41,51] and its norm sqrt(5243). */
+static const struct {
+    const char *with;
+    double want[3];
+} UPDATES[] = {
+    { "sgd(0.5)", { -14.5, -18.5, -22.5 } },
+    { "momentum(0.5)", { -14.5, -18.5, -22.5 } },
+    { "nesterov(0.5)", { -28.45, -36.95, -45.45 } },
+    { "adagrad(0.5)", { .5, 1.5, 2.5 } },
+    { "rmsprop(0.5)", { -.58113883, .41886117, 1.41886117 } },
+    { "adam(0.5)", { .5, 1.5, 2.5 } },
+    { "adamw(0.5, decay = 0.01)", { .495, 1.49, 2.485 } },
+    { "clip_by_value(10) |> sgd(0.5)", { -4, -3, -2 } },
+    { "clip_by_norm(1.0) |> sgd(0.5)", { .785936943, 1.71688435, 2.64783175 } },
+    { "weight_decay(1.0) |> clip_by_value(50) |> sgd(0.5)", { -15, -19.5, -22 } },
+    { "sgd(step_decay(0.5, every = 10))", { -14.5, -18.5, -22.5 } },
+    { "sgd(0.5 |> warmup(10))", { -.55, -.05, .45 } },
+};
+
+static void test_updates(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof UPDATES / sizeof *UPDATES; i++) {
+        char text[1024];
+        const char *at = strstr(LINE, "momentum(LR)");
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - LINE), LINE, UPDATES[i].with, at + strlen("momentum(LR)"));
+        Build b = build(text);
+        assert_non_null(b.module);
+        Graph *step = module_find_graph(b.module, "fit", 2);
+        PassCtx ctx = { .arena = b.arena };
+        assert_true(pass_grad(&ctx, step));
+        Tensor *vars = init_vars(&b);
+        run_graph(&b, step, vars, 0);
+        const double *got = vars[module_find_var(b.module, "line.w")->index].data;
+        for (int k = 0; k < 3; k++)
+            if (!(fabs(got[k] - UPDATES[i].want[k]) < 1e-5))
+                fail_msg("%s: w[%d] is %.9g, not %.9g", UPDATES[i].with, k, got[k], UPDATES[i].want[k]);
+        arena_free(b.arena);
+    }
+}
+
 static const char TWO[] =
     "net G(z: f32[N, 2]) { return z |> dense(3) }\n"
     "net D(x: f32[N, 3]) { return x |> dense(1) |> sigmoid |> dropout(0.5) }\n"
@@ -506,6 +549,40 @@ static void test_defines(void **state)
     arena_free(b.arena);
 }
 
+static void test_unknown_define(void **state)
+{
+    (void)state;
+    FrontDefine d[] = { { "UNIT", "5" } };
+    FrontOptions options = { .defines = d, .n_defines = 1 };
+    Arena *arena = arena_new();
+    Text said = { .arena = arena };
+    Diags diags = { .arena = arena, .fn = keep, .user = &said };
+    const char *text = "UNITS = 3\nnet n(x: f32[N, 2]) { return x |> dense(UNITS) }\n";
+    Source *s = source_new(arena, "t.nn", text, strlen(text));
+    assert_null(front_build(arena, intern_new(arena), s, &options, &diags));
+    assert_string_equal(said.data, "error: -D UNIT: t.nn has no constant or shape variable of this name\n"
+                                   "note: did you mean UNITS?\n");
+    arena_free(arena);
+}
+
+/* Functions and optimizers are values; a net is one object wherever it is called. */
+static void test_values_of_code(void **state)
+{
+    (void)state;
+    Build b = build("RULE = sgd(0.5)\n"
+              "fn twice(f: fn, x) = f(f(x))\n"
+              "fn inc(x) = x + 1\n"
+              "net a(x: f32[N, 2]) { return x |> dense(2) }\n"
+              "net b(x: f32[N, 2]) { return twice(inc, a(a(x))) }\n"
+              "train t {\n data x: f32[N, 2] = csv(\"x\")\n minimize mean(b(x)) with RULE\n}\n");
+    assert_non_null(b.module);
+    assert_int_equal(b.module->vars.len, 2);
+    Graph *step = module_find_graph(b.module, "t", 32);
+    assert_int_equal(count_ops(step, &op_contract), 2);
+    assert_int_equal(count_ops(step, &op_var), 2);
+    arena_free(b.arena);
+}
+
 static Source *import_text(void *user, const char *path, const Source *from, const char **why)
 {
     Arena *arena = user;
@@ -563,9 +640,12 @@ int main(void)
         cmocka_unit_test(test_salts),
         cmocka_unit_test(test_step),
         cmocka_unit_test(test_record),
+        cmocka_unit_test(test_updates),
         cmocka_unit_test(test_two_steps),
         cmocka_unit_test(test_state),
         cmocka_unit_test(test_defines),
+        cmocka_unit_test(test_unknown_define),
+        cmocka_unit_test(test_values_of_code),
         cmocka_unit_test(test_imports),
         cmocka_unit_test(test_scan),
     };

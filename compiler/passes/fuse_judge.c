@@ -117,47 +117,83 @@ static bool judge_rows(Judge *j, int64_t cols)
 
 /* ---- one pass over other axes ---- */
 
-/* While a set is judged as a REDUCE, node->mark is 2 on the way into a reduction, 1 in the tail. */
+/* While a set is judged as a REDUCE, node->mark is IN_TAIL, or ON_WAY | reductions it feeds << 2. */
+enum { IN_TAIL = 1, ON_WAY = 2 };
+
 static bool feeds_from_reduction(const Judge *j, const Info *in)
 {
     for (int k = 0; k < in->src.len; k++) {
         const Info *from = &j->f->info[in->src.data[k].node];
-        if (inside(j, in->src.data[k].node) && (is_reduction(from) || from->node->mark == 1))
+        if (inside(j, in->src.data[k].node) && (is_reduction(from) || from->node->mark == IN_TAIL))
             return true;
     }
     return false;
 }
 
-/* Elementwise nodes of the tail need not depend on a reduction (0.9 * running mean): a node whose
- * every use inside is of the tail's count, and which feeds no reduction, belongs to it. */
-static bool feeds_reduction(const Judge *j, const Info *in)
+/* Elementwise nodes of the tail need not depend on a reduction (0.9 * running mean): a node that feeds
+ * no reduction belongs to it. */
+static void mark_ways_in(Judge *j)
 {
-    for (int k = 0; k < in->use.len; k++) {
-        const Info *user = &j->f->info[in->use.data[k].node];
-        if (!inside(j, in->use.data[k].node))
-            continue;
-        if (is_reduction(user) || user->node->mark == 2)
-            return true;
+    int n = 0;
+    for (int i = 0; i < j->n; i++)
+        info_of(j, i)->node->mark = is_reduction(info_of(j, i)) ? 4 << n++ : 0;
+    for (int i = j->n - 1; i >= 0; i--) {
+        const Info *in = info_of(j, i);
+        for (int k = 0; !is_reduction(in) && k < in->use.len; k++) {
+            const Info *user = &j->f->info[in->use.data[k].node];
+            if (inside(j, user->node->id) && (is_reduction(user) || (user->node->mark & ON_WAY)))
+                in->node->mark |= user->node->mark | ON_WAY;
+        }
     }
-    return false;
 }
 
 static bool reduce_nodes(Judge *j)
 {
-    for (int i = 0; i < j->n; i++)
-        info_of(j, i)->node->mark = 0;
-    for (int i = j->n - 1; i >= 0; i--)
-        if (!is_reduction(info_of(j, i)) && feeds_reduction(j, info_of(j, i)))
-            info_of(j, i)->node->mark = 2;
+    mark_ways_in(j);
     for (int i = 0; i < j->n; i++) {
         const Info *in = info_of(j, i);
-        bool after = feeds_from_reduction(j, in);
-        if (after && (is_reduction(in) || in->node->mark == 2))
+        bool way_in = is_reduction(in) || (in->node->mark & ON_WAY);
+        if (way_in && feeds_from_reduction(j, in))
             return refuse(j, "a reduction depends on another one over other axes than the last");
-        if (!is_reduction(in) && in->node->mark != 2)
-            in->node->mark = 1;
+        if (!way_in)
+            in->node->mark = IN_TAIL;
     }
     return true;
+}
+
+/* Reductions that read a value outside together, one mask each. */
+static unsigned reads_together(const Judge *j, int id)
+{
+    unsigned mask = 0;
+    const Info *from = &j->f->info[id];
+    for (int k = 0; k < from->use.len; k++) {
+        const Info *user = &j->f->info[from->use.data[k].node];
+        if (inside(j, user->node->id) && user->node->mark != IN_TAIL)
+            mask |= (unsigned)user->node->mark >> 2;
+    }
+    return mask;
+}
+
+/* One pass for several reductions saves something only where they read the same memory; else it would
+ * keep all they read alive until the last of it is there. */
+static bool share_memory(Judge *j, int64_t in_count)
+{
+    unsigned joined = 1, all = (1u << j->n_reduction) - 1;
+    for (bool grown = true; grown && joined != all;) {
+        grown = false;
+        for (int i = 0; i < j->n; i++) {
+            const Info *in = info_of(j, i);
+            for (int k = 0; in->node->mark != IN_TAIL && k < in->src.len; k++) {
+                int id = in->src.data[k].node;
+                unsigned mask = inside(j, id) ? 0 : reads_together(j, id);
+                if (!(mask & joined) || !(mask & ~joined) || count(&j->f->info[id]) < in_count)
+                    continue;
+                joined |= mask;
+                grown = true;
+            }
+        }
+    }
+    return joined == all || refuse(j, "the reductions read different memory");
 }
 
 static bool judge_reduce(Judge *j)
@@ -169,7 +205,7 @@ static bool judge_reduce(Judge *j)
         return refuse(j, "too many reductions for one pass");
     if (in_count == out_count && j->n > 1)
         return refuse(j, "nothing is reduced");
-    if (!reduce_nodes(j))
+    if (!reduce_nodes(j) || !share_memory(j, in_count))
         return false;
     for (int i = 0; i < j->n; i++) {
         const Info *in = info_of(j, i);
@@ -180,7 +216,7 @@ static bool judge_reduce(Judge *j)
         } else if (!is_elementwise(in)) {
             return refuse(j, "only elementwise nodes around a reduction");
         }
-        bool before = in->node->mark == 2;
+        bool before = (in->node->mark & ON_WAY) != 0;
         if (count(in) != (before ? in_count : out_count))
             return refuse(j, "element counts differ");
         if (before && used_outside(j, in))

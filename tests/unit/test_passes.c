@@ -1,7 +1,7 @@
 /* The passes grad, simplify, cse and dce.
  *
  * Golden cases: tests/golden/PASS_CASE.ir is a module; after that one pass it must print as
- * PASS_CASE.out. BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
+ * PASS_CASE.out (fuse, order and plan: after it and the passes before it). BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
  * whose .out starts with `error:` must fail with that text.
  *
  * Property: whatever simplify, cse and dce do to a graph, its values stay: checked on every golden
@@ -12,10 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A case is the graph before fusion: what comes after the pass needs its kernels. */
+static bool run_fuse(PassCtx *ctx, Graph *g)
+{
+    return pass_grad(ctx, g) && pass_simplify(ctx, g) && pass_cse(ctx, g) && pass_dce(ctx, g) && pass_fuse(ctx, g);
+}
+static bool run_order(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_order(ctx, g); }
+static bool run_plan(PassCtx *ctx, Graph *g) { return run_order(ctx, g) && pass_plan(ctx, g); }
+
 static const struct {
     const char *name;
     bool (*run)(PassCtx *, Graph *);
-} TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce } };
+} TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce },
+             { "fuse", run_fuse }, { "order", run_order }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 
 static const char *root(void)

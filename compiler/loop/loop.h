@@ -36,7 +36,7 @@ typedef enum {
     /* arithmetic: operands and result of one type */
     LX_ADD, LX_SUB, LX_MUL,
     LX_DIV, LX_MOD, /* integers: truncation toward zero; MOD is for integers only */
-    LX_MIN, LX_MAX, /* b < a ? b : a, b > a ? b : a: where one is a NaN the result is a */
+    LX_MIN, LX_MAX, /* a < b ? a : b, a > b ? a : b: where one is a NaN the result is b */
     LX_NEG, LX_ABS, LX_SQRT, LX_FLOOR,
     LX_ROUND /* half to even */, LX_FMA /* a*b + c, one rounding where the target has it */,
     LX_AND, LX_OR, LX_XOR, LX_NOT, LX_SHL, LX_SHR /* arithmetic for signed; count below the width */,

@@ -75,10 +75,10 @@ static LExpr *exp_core(Out *o, LExpr *x, bool wide)
     return mul(o, mul(o, p, power_of_two(o, half)), power_of_two(o, sub(o, i, half)));
 }
 
-/* min and max keep a NaN of their first operand. */
+/* min and max keep a NaN of their second operand. */
 static LExpr *expand_exp(Out *o, LExpr *x)
 {
-    LExpr *t = bin(o, LX_MAX, bin(o, LX_MIN, x, num(o, 89)), num(o, -104));
+    LExpr *t = bin(o, LX_MAX, num(o, -104), bin(o, LX_MIN, num(o, 89), x));
     return exp_core(o, keep(o, t), true);
 }
 
@@ -114,7 +114,7 @@ static LExpr *expand_tanh(Out *o, LExpr *x)
     static const double P[] = { -0x1.555532p-2, 0x1.1106fep-3, -0x1.b83792p-5, 0x1.520a3ap-6, -0x1.756d14p-8 };
     LExpr *a = keep(o, un(o, LX_ABS, x)), *u = keep(o, mul(o, x, x));
     LExpr *near = mul(o, x, fma3(o, u, POLY(o, u, P), num(o, 1)));
-    LExpr *t = keep(o, mul(o, bin(o, LX_MIN, a, num(o, 10)), num(o, 2)));
+    LExpr *t = keep(o, mul(o, bin(o, LX_MIN, num(o, 10), a), num(o, 2)));
     LExpr *e = add(o, exp_core(o, t, false), num(o, 1));
     LExpr *far = keep(o, sub(o, num(o, 1), bin(o, LX_DIV, num(o, 2), e)));
     return choose(o, less(o, a, num(o, 0.625)), near, with_sign(o, far, x));
@@ -129,7 +129,7 @@ static LExpr *expand_erf(Out *o, LExpr *x)
                                 -0x1.05c89cp-8, 0x1.8d68dep-12, -0x1.7c8e8ap-17, -0x1.8a9454p-21 };
     LExpr *a = keep(o, un(o, LX_ABS, x)), *u = keep(o, mul(o, x, x));
     LExpr *near = mul(o, x, add(o, POLY(o, u, P), num(o, 1)));
-    LExpr *t = keep(o, bin(o, LX_MIN, a, num(o, 4)));
+    LExpr *t = keep(o, bin(o, LX_MIN, num(o, 4), a));
     LExpr *e = exp_core(o, keep(o, POLY(o, t, Q)), false);
     LExpr *far = keep(o, sub(o, num(o, 1), e));
     return choose(o, less(o, a, num(o, 0.92)), near, with_sign(o, far, x));
@@ -150,7 +150,7 @@ static LExpr *expand_sin(Out *o, LExpr *x)
     r = keep(o, choose(o, none, x, lx_cast(o->f, r, LK_F32)));
     LExpr *u = keep(o, mul(o, r, r));
     LExpr *y = mul(o, r, fma3(o, u, POLY(o, u, P), num(o, 1)));
-    return bin(o, LX_MAX, bin(o, LX_MIN, y, num(o, 1)), num(o, -1));
+    return bin(o, LX_MAX, num(o, -1), bin(o, LX_MIN, num(o, 1), y));
 }
 
 /* ---- pow ---- */
@@ -193,7 +193,7 @@ static LExpr *expand_pow(Out *o, LExpr *x, LExpr *y)
     l = choose(o, bin(o, LX_EQ, a, zero), num64(o, -INFINITY), l);
     l = choose(o, less(o, a, inf), l, lx_cast(o->f, a, LK_F64)); /* infinity, NaN */
     LExpr *t = mul(o, lx_cast(o->f, y, LK_F64), l);
-    t = keep(o, bin(o, LX_MAX, bin(o, LX_MIN, t, num64(o, 200)), num64(o, -200)));
+    t = keep(o, bin(o, LX_MAX, num64(o, -200), bin(o, LX_MIN, num64(o, 200), t)));
     LExpr *power = exp2_wide(o, t);
     power = choose(o, bin(o, LX_EQ, a, one), one, power); /* also (-1)^infinity */
     LExpr *whole = bin(o, LX_EQ, un(o, LX_FLOOR, y), y);

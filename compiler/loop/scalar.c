@@ -42,8 +42,8 @@ static const char *apply_f32(LOp op, float a, float b, float c, float *r)
     case LX_SUB: *r = a - b; break;
     case LX_MUL: *r = a * b; break;
     case LX_DIV: *r = a / b; break;
-    case LX_MIN: *r = b < a ? b : a; break;
-    case LX_MAX: *r = b > a ? b : a; break;
+    case LX_MIN: *r = a < b ? a : b; break;
+    case LX_MAX: *r = a > b ? a : b; break;
     case LX_NEG: *r = -a; break;
     case LX_ABS: *r = fabsf(a); break;
     case LX_SQRT: *r = sqrtf(a); break;
@@ -68,8 +68,8 @@ static const char *apply_f64(LOp op, double a, double b, double c, double *r)
     case LX_SUB: *r = a - b; break;
     case LX_MUL: *r = a * b; break;
     case LX_DIV: *r = a / b; break;
-    case LX_MIN: *r = b < a ? b : a; break;
-    case LX_MAX: *r = b > a ? b : a; break;
+    case LX_MIN: *r = a < b ? a : b; break;
+    case LX_MAX: *r = a > b ? a : b; break;
     case LX_NEG: *r = -a; break;
     case LX_ABS: *r = fabs(a); break;
     case LX_SQRT: *r = sqrt(a); break;

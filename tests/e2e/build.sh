@@ -9,13 +9,13 @@ cmp -s "$work/a.safetensors" "$work/b.safetensors" && pass "same weights" || fai
 "$NNC" eval examples/mnist_mlp.nn --data "$work/data" --weights "$work/a.safetensors" --json >"$work/a.json" 2>&1
 "$work/exe" eval --data "$work/data" --weights "$work/a.safetensors" --json >"$work/b.json" 2>&1
 [[ -s $work/a.json ]] && cmp -s "$work/a.json" "$work/b.json" && pass "same evaluation" || { fail "same evaluation"; cat "$work/a.json" "$work/b.json" | sed 's/^/# /'; }
-python3 -c "import numpy,sys; numpy.save(sys.argv[1], numpy.random.default_rng(1).random((77, 28, 28, 1), numpy.float32))" "$work/x.npy"
+$python -c "import numpy,sys; numpy.save(sys.argv[1], numpy.random.default_rng(1).random((77, 28, 28, 1), numpy.float32))" "$work/x.npy"
 expect "predict by nnc" "$NNC" predict examples/mnist_mlp.nn --weights "$work/a.safetensors" --input image="$work/x.npy" --output "$work/a.npy"
 expect "predict by the executable" "$work/exe" predict --weights "$work/a.safetensors" --input image="$work/x.npy" --output "$work/b.npy"
 cmp -s "$work/a.npy" "$work/b.npy" && pass "same predictions" || fail "same predictions"
-expect "numpy reads the result" python3 -c "import numpy,sys; y = numpy.load(sys.argv[1]); assert y.shape == (77, 10), y.shape" "$work/a.npy"
+expect "numpy reads the result" $python -c "import numpy,sys; y = numpy.load(sys.argv[1]); assert y.shape == (77, 10), y.shape" "$work/a.npy"
 expect "bench" "$work/exe" bench --json
-says "usage" "usage" "$work/exe" nothing
+says "unknown command" "the commands are" "$work/exe" nothing
 # weights that do not fit, cut files
 head -c 1000 "$work/a.safetensors" >"$work/cut.safetensors"
 says "cut weights" "cut.safetensors" "$work/exe" eval --data "$work/data" --weights "$work/cut.safetensors"

@@ -22,10 +22,10 @@ for f in examples/*.nn; do
     "$NNC" emit "$f" -o "$work/again" >/dev/null 2>&1
     cmp -s "$work/again/$name.c" "$work/$name/$name.c" && pass "emit $name is the same text each time" || fail "emit $name is the same text each time"
     "$NNC" show "$f" --json >"$work/show.json" 2>/dev/null
-    if python3 - "$work/show.json" <<'PY'
+    if $python - "$work/show.json" <<'PY'
 import json, sys
 bad = [e for e in map(json.loads, open(sys.argv[1])) if "entry" in e and e["arena_bytes"] > 1.1 * e["arena_bound"] + 64]
-print(bad)
+if bad: print(bad)
 sys.exit(bool(bad))
 PY
     then pass "$name: every arena within 10% of its lower bound"; else fail "$name: every arena within 10% of its lower bound"; fi

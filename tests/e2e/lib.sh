@@ -3,6 +3,9 @@ set -u
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests_failed=0
+# The Python that has Debian's numpy; another one may stand before it in PATH.
+python=python3
+[[ -x /usr/bin/python3 ]] && /usr/bin/python3 -c 'import numpy' 2>/dev/null && python=/usr/bin/python3
 
 pass() { echo "ok - $*"; }
 fail() {
@@ -31,13 +34,13 @@ says() {
     fi
 }
 # json KEY FILE: the value of KEY in the last line
-json() { tail -n 1 "$2" | python3 -c 'import json,sys
+json() { tail -n 1 "$2" | $python -c 'import json,sys
 v = json.load(sys.stdin)
 for k in sys.argv[1].split("."): v = v[k]
 print(v)' "$1"; }
 # at_least NAME VALUE LIMIT
 at_least() {
-    if python3 -c "import sys; sys.exit(not (float('$2') >= $3))"; then pass "$1: $2 >= $3"; else fail "$1: $2 < $3"; fi
+    if $python -c "import sys; sys.exit(not (float('$2') >= $3))"; then pass "$1: $2 >= $3"; else fail "$1: $2 < $3"; fi
 }
 # drawn digits for tests that need data but no data set
 digits() { # DIR N_TRAIN N_TEST

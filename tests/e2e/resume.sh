@@ -24,7 +24,7 @@ cmp -s "$work/t1.safetensors" "$work/other.safetensors" && fail "another seed gi
 "$NNC" train examples/mnist_mlp.nn --data "$work/data" --epochs 60 --seed 5 --json -o "$work/long.safetensors" \
     --checkpoint-steps 7 >"$work/long.json" 2>&1 &
 pid=$!
-for _ in $(seq 400); do
+for _ in $(seq 3000); do
     [[ -s $work/long.checkpoint || -s $work/long.safetensors.checkpoint ]] && (($(wc -l <"$work/long.json") >= 2)) && break
     sleep 0.02
 done
@@ -42,7 +42,7 @@ same "killed with -9 in epoch $((done_epochs + 1)) and resumed: same bits as an 
 
 "$NNC" train examples/mnist_mlp.nn --data "$work/data" --epochs 500 --seed 5 -o "$work/int.safetensors" >"$work/int.out" 2>&1 &
 pid=$!
-for _ in $(seq 400); do
+for _ in $(seq 3000); do
     (($(wc -l <"$work/int.out") >= 2)) && break
     sleep 0.02
 done

@@ -74,7 +74,7 @@ table csv_long_row 'a,b,y\n1,2,3\n1,2,3,4\n'
 table csv_quote 'a,b,y\n1,"2,3\n'
 table csv_binary '\x89PNG\r\n\x1a\n\0\0\0'
 
-python3 - <<'PY'
+$python - <<'PY'
 import numpy
 numpy.save("f64.npy", numpy.zeros((4, 28, 28, 1)))
 numpy.save("shape.npy", numpy.zeros((4, 14, 14), numpy.float32))
@@ -93,7 +93,7 @@ npy npy_cut cut.npy
 npy npy_text text.npy
 case_ predict_unknown_input "$NNC" predict examples/mnist_mlp.nn --weights w.safetensors --input picture=f64.npy --output out.npy
 
-python3 - <<'PY'
+$python - <<'PY'
 import json
 raw = open("w.safetensors", "rb").read()
 n = int.from_bytes(raw[:8], "little")

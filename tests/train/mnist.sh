@@ -18,7 +18,7 @@ for seed in 1 2 3; do
         tail -n 5 "$work/mlp.err" | sed 's/^/# /'
     fi
 done
-mean=$(python3 -c "import sys; a = [float(x) for x in sys.argv[1:]]; print(sum(a) / max(1, len(a)))" "${accuracies[@]}")
+mean=$($python -c "import sys; a = [float(x) for x in sys.argv[1:]]; print(sum(a) / max(1, len(a)))" "${accuracies[@]}")
 at_least "mnist_mlp, 5 epochs, mean of three seeds (${accuracies[*]})" "$mean" 0.975
 
 "$NNC" train examples/mnist_cnn.nn --data "$data" --epochs 3 --seed 1 --json -o "$work/cnn.safetensors" \
@@ -32,7 +32,7 @@ at_least "mnist_mlp on Fashion-MNIST" "$(json val.accuracy "$work/fashion.json")
 at_least "mnist_cnn on Fashion-MNIST, 2 epochs" "$(json val.accuracy "$work/fashion_cnn.json")" 0.86
 
 # Standalone C against `nnc predict`, logits of the first 2000 test pictures, both compilers.
-python3 - "$data" "$work" <<'PY'
+$python - "$data" "$work" <<'PY'
 import gzip, sys, numpy
 raw = gzip.open(sys.argv[1] + "/t10k-images-idx3-ubyte.gz").read()
 x = numpy.frombuffer(raw, numpy.uint8, offset=16).reshape(-1, 28, 28, 1)[:2000]
@@ -47,7 +47,7 @@ for net in mlp cnn; do
         command -v $cc >/dev/null || { skip "$net: emitted C by $cc" "$cc is not installed"; continue; }
         expect "$net: emitted C compiles cleanly with $cc" $cc -std=c11 -O2 -march=native -ffp-contract=fast -Wall -Wextra \
             -Wpedantic -Werror -DNET=mnist_$net -shared -fPIC -o "$work/$net.$cc.so" "$work/c_$net/mnist_$net.c" -lm
-        if python3 tests/train/same_predictions.py "$work/$net.$cc.so" "$work/c_$net/mnist_$net.h" "mnist_$net" \
+        if $python tests/train/same_predictions.py "$work/$net.$cc.so" "$work/c_$net/mnist_$net.h" "mnist_$net" \
             "$weights" "$work/x.npy" "$work/y_$net.npy" >"$work/same.log" 2>&1; then
             pass "$net: $cc-compiled standalone C predicts the same: $(tail -n 1 "$work/same.log")"
         else

@@ -114,26 +114,27 @@ static void if_stmt(Fmt *f, const Stmt *s, int indent, int tail)
         fmt_block(f, s->else_block, indent, tail);
 }
 
-/* `over` and `with` go on lines of their own where the statement is too long. */
-static void minimize(Fmt *f, const Stmt *s, int indent, int tail)
+/* On the line where it fits, else on one of its own. */
+static void clause(Fmt *f, const char *word, Expr *const *items, int n, int indent, int tail)
 {
     Attempt a = fmt_try(f, tail);
-    bool broken = false;
-    do {
-        worded(f, "minimize", s->value, indent, s->n_over || s->with ? 0 : tail);
-        if (s->n_over) {
-            if (broken)
-                fmt_newline(f, indent + FORMAT_STEP);
-            fmt_write(f, broken ? "over " : " over ");
-            fmt_items(f, s->over, s->n_over, indent + FORMAT_STEP, s->with ? 0 : tail);
-        }
-        if (s->with) {
-            if (broken)
-                fmt_newline(f, indent + FORMAT_STEP);
-            worded(f, broken ? "with" : " with", s->with, indent + FORMAT_STEP, tail);
-        }
-        broken = !broken && !fmt_keep(f, a);
-    } while (broken);
+    fmt_write(f, " ");
+    fmt_write(f, word);
+    fmt_items(f, items, n, indent, tail);
+    if (fmt_keep(f, a))
+        return;
+    fmt_newline(f, indent);
+    fmt_write(f, word);
+    fmt_items(f, items, n, indent, tail);
+}
+
+static void minimize(Fmt *f, const Stmt *s, int indent, int tail)
+{
+    worded(f, "minimize", s->value, indent, s->n_over || s->with ? 0 : tail);
+    if (s->n_over)
+        clause(f, "over ", s->over, s->n_over, indent + FORMAT_STEP, s->with ? 0 : tail);
+    if (s->with)
+        clause(f, "with ", &s->with, 1, indent + FORMAT_STEP, tail);
 }
 
 static void assertion(Fmt *f, const Stmt *s, int indent, int tail)

@@ -200,7 +200,7 @@ static int binary(const Reader *r, int level)
                                      { LX_MUL, LX_DIV, LX_MOD, LX_CONST } };
     for (const LOp *op = LEVEL[level]; *op != LX_CONST; op++)
         if (r->token.kind == T_PUNCT && read_is(r, lop_name(*op)))
-            return *op;
+            return (int)*op;
     return -1;
 }
 

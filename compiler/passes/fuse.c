@@ -8,6 +8,7 @@
 #include "ops/build.h"
 #include "passes/fuse.h"
 #include <stdio.h>
+#include <string.h>
 
 static bool check_lowerable(PassCtx *ctx, const Graph *g)
 {
@@ -103,17 +104,14 @@ static void make_kernels(Fuse *f)
 
 /* ---- updates in place ---- */
 
-static bool reaches(const KernelDeps *deps, int from, int to, bool *seen)
+/* Marks every kernel that has to run after kernel k, and k. */
+static void mark_after(const KernelDeps *deps, int k, bool *seen)
 {
-    if (from == to)
-        return true;
-    if (seen[from])
-        return false;
-    seen[from] = true;
-    for (int i = 0; i < deps->after[from].len; i++)
-        if (reaches(deps, deps->after[from].data[i], to, seen))
-            return true;
-    return false;
+    if (seen[k])
+        return;
+    seen[k] = true;
+    for (int i = 0; i < deps->after[k].len; i++)
+        mark_after(deps, deps->after[k].data[i], seen);
 }
 
 /* Kernel k itself may read the variable only where it writes it. */
@@ -137,18 +135,18 @@ static bool reads_var(const KernelReads *reads, const Var *var)
 
 /* Whether the kernel that computes an update's value can write it into the variable: every other
  * reader of the old value can run before it. */
-static bool updates_in_place(Arena *arena, const Graph *g, const KernelDeps *deps, const Node *update)
+static bool updates_in_place(const Graph *g, const KernelDeps *deps, const Node *update, bool *seen)
 {
     const Node *value = node_storage(update->in[0]);
     const Var *var = update->attr[0].var;
     int writer = value->kernel->id;
     if (!reads_in_place(&deps->reads[writer], var, type_count(&value->type)))
         return false;
-    for (int k = 0; k < g->kernels.len; k++) {
-        bool *seen = ARENA_ARRAY(arena, bool, deps->n + 1);
-        if (k != writer && reads_var(&deps->reads[k], var) && reaches(deps, writer, k, seen))
+    memset(seen, 0, (size_t)g->kernels.len * sizeof *seen);
+    mark_after(deps, writer, seen);
+    for (int k = 0; k < g->kernels.len; k++)
+        if (k != writer && seen[k] && reads_var(&deps->reads[k], var))
             return false;
-    }
     return true;
 }
 
@@ -198,9 +196,10 @@ static void settle_updates(Fuse *f)
 {
     NodeVec updates = { 0 }, copies = { 0 };
     KernelDeps *deps = deps_without_updates(f, &updates);
+    bool *seen = ARENA_ARRAY(f->arena, bool, deps->n + 1);
     for (int i = 0; i < updates.len; i++) {
         Node *update = updates.data[i];
-        if (!updates_in_place(f->arena, f->g, deps, update)) {
+        if (!updates_in_place(f->g, deps, update, seen)) {
             VEC_PUSH(f->arena, &copies, update);
             continue;
         }

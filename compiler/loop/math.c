@@ -146,10 +146,10 @@ static LExpr *expand_sin(Out *o, LExpr *x)
     r = fma3(o, n, num64(o, -0x1.3198a2e037073p-68), r);
     LExpr *odd = sub(o, n, mul(o, num64(o, 2), un(o, LX_FLOOR, mul(o, n, num64(o, 0.5)))));
     r = mul(o, r, sub(o, num64(o, 1), mul(o, num64(o, 2), odd)));
-    LExpr *none = bin(o, LX_EQ, n, num64(o, 0)); /* keeps -0 */
-    r = keep(o, choose(o, none, x, lx_cast(o->f, r, LK_F32)));
+    r = keep(o, lx_cast(o->f, r, LK_F32));
     LExpr *u = keep(o, mul(o, r, r));
-    LExpr *y = mul(o, r, fma3(o, u, POLY(o, u, P), num(o, 1)));
+    LExpr *y = fma3(o, mul(o, r, u), POLY(o, u, P), r);
+    y = choose(o, bin(o, LX_EQ, x, num(o, 0)), x, y); /* keeps -0 */
     return bin(o, LX_MAX, num(o, -1), bin(o, LX_MIN, num(o, 1), y));
 }
 

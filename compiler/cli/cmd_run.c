@@ -308,7 +308,8 @@ int cmd_build(CliArgs *args)
     if (args->data) {
         n = load_for_data(args);
     } else {
-        n = cli_open(args, NULL, 0);
+        static const int64_t single = 1; /* so that an evaluation counts every sample of data not yet known */
+        n = cli_open(args, &single, 1);
         if (nnc_load(n, args->file)) {
             cli_close(n, args);
             n = NULL;

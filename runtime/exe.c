@@ -79,7 +79,7 @@ static void print_help(const char *exe, int command)
 
 static int usage(const char *exe, const nnr_error *err)
 {
-    fprintf(stderr, "%s: %s\n", exe, err->text);
+    fprintf(stderr, "%s: %s\nusage: %s train|eval|predict|bench [OPTIONS]\n", exe, err->text, exe);
     return 2;
 }
 

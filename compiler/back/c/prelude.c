@@ -180,17 +180,12 @@ static void print_memory(const Entry *e)
                                              e->lanes)
                               : arena_printf(p->arena, "%d", e->lanes);
     if (boolean) {
-        const char *u8 = arena_printf(p->arena, "uint8_t b[%d]", e->lanes);
+        text_addf(e->out, "    typedef uint8_t bytes __attribute__((vector_size(%d)));\n", e->lanes);
         if (store)
-            text_addf(e->out,
-                      "    %s;\n    for (int i = 0; i < %d; i++)\n        b[i] = (uint8_t)(v[i] & 1);\n"
-                      "    memcpy(to, b, %s);\n}\n",
-                      u8, e->lanes, bytes);
+            text_addf(e->out, "    const bytes b = __builtin_convertvector(v & 1, bytes);\n    memcpy(to, &b, %s);\n}\n", bytes);
         else
-            text_addf(e->out,
-                      "    %s = { 0 };\n    memcpy(b, from, %s);\n    %s v;\n"
-                      "    for (int i = 0; i < %d; i++)\n        v[i] = -(b[i] != 0);\n    return v;\n}\n",
-                      u8, bytes, e->t, e->lanes);
+            text_addf(e->out, "    bytes b = { 0 };\n    memcpy(&b, from, %s);\n    return -__builtin_convertvector(b, %s);\n}\n",
+                      bytes, e->t);
         return;
     }
     bool masked = e->type.kind == LK_F32 && e->lanes == 16;

@@ -254,6 +254,31 @@ static Node *rule_repeated(Simplify *s, Node *n)
     return build_broadcast(s->g, small, n->type.rank, n->type.dim, axes);
 }
 
+/* f(reshape a, reshape b) is reshape f(a, b): a shape that was only added for broadcasting (the kept
+ * dimension of a reduction) moves on until it meets its opposite, and a flattened convolution keeps its
+ * activation. */
+static Node *rule_reshaped(Simplify *s, Node *n)
+{
+    const Type *source = NULL;
+    double c;
+    for (int k = 0; k < n->n_in; k++) {
+        const Node *a = n->in[k];
+        if (simplify_splat(a, &c))
+            continue;
+        if (a->op != &op_reshape || (source && !type_same_shape(source, &a->in[0]->type)))
+            return NULL;
+        source = &a->in[0]->type;
+    }
+    if (!source)
+        return NULL;
+    Node *in[3];
+    for (int k = 0; k < n->n_in; k++)
+        in[k] = simplify_splat(n->in[k], &c)
+                    ? build_full(s->g, type_make(n->in[k]->type.dtype, source->rank, source->dim), c)
+                    : n->in[k]->in[0];
+    return build_reshape(s->g, graph_must_add(s->g, n->op, in, n->n_in, n->attr), n->type.rank, n->type.dim);
+}
+
 /* ---- sums of disjoint parts ---- */
 
 /* A zero pad without gaps along one axis only; *axis -1: none. */
@@ -313,5 +338,6 @@ Node *simplify_algebra(Simplify *s, Node *n)
             if (r)
                 return r;
         }
-    return rule_repeated(s, n);
+    Node *r = rule_repeated(s, n);
+    return r ? r : rule_reshaped(s, n);
 }

@@ -60,7 +60,7 @@ int nnc_emit_weights(nnc *n, const char *dir, const void *weights);
 const nnr_program *nnc_native(nnc *n, bool probe);
 typedef void (*nnc_probe_fn)(void *user, const char *layer, const char *file, int line,
                              const void *data, int64_t count,
-                             const char *type /* C type of the elements */);
+                             const char *type /* of the elements: "f32" */);
 /* Sets the receiver for a program made with probe. */
 int nnc_set_probe(nnc *n, nnc_probe_fn fn, void *user);
 /* Writes a native executable with train, eval, predict and bench (C compiler and libnnr.a needed). */

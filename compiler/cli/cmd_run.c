@@ -82,7 +82,7 @@ static void look(void *user, const char *layer, const char *file, int line, cons
                  const char *type)
 {
     Trace *t = user;
-    if (t->found || strcmp(type, "float") != 0)
+    if (t->found || strcmp(type, "f32") != 0)
         return;
     const float *x = data;
     for (int64_t i = 0; i < count; i++) {

@@ -105,11 +105,12 @@ def write(path, h, d=data):
 names = sorted(k for k in head if k != "__metadata__")
 def changed(f):
     h = json.loads(json.dumps(head)); f(h); return h
-write("w_missing.safetensors", changed(lambda h: h.pop(names[0])))
+last = max(names, key=lambda k: head[k]["data_offsets"][1])
+write("w_missing.safetensors", changed(lambda h: h.pop(last)), data[:head[last]["data_offsets"][0]])
 write("w_extra.safetensors", changed(lambda h: h.update(extra={"dtype": "F32", "shape": [0], "data_offsets": [0, 0]})))
 def transposed(h): h[names[1]]["shape"].reverse()
 write("w_shape.safetensors", changed(transposed))
-def halved(h): h[names[1]]["dtype"] = "F16"
+def halved(h): h[names[1]]["dtype"] = "I32"
 write("w_dtype.safetensors", changed(halved))
 def beyond(h): h[names[1]]["data_offsets"] = [0, 10**12]
 write("w_beyond.safetensors", changed(beyond))
@@ -127,7 +128,9 @@ cp w.safetensors.checkpoint c.checkpoint 2>/dev/null || cp w.checkpoint c.checkp
 head -c 5000 c.checkpoint >cut.checkpoint
 case_ resume_cut "$NNC" train examples/mnist_mlp.nn --data good --resume cut.checkpoint -o x.safetensors
 case_ output_folder_missing "$NNC" train examples/mnist_mlp.nn --data good --epochs 1 -o nowhere/x.safetensors
-case_ no_space "$NNC" train examples/mnist_mlp.nn --data good --epochs 1 --no-checkpoint -o /dev/full/x.safetensors
+"$NNC" build examples/mnist_mlp.nn --data good -o exe || fail "an executable for the next case"
+case_ no_space bash -c 'trap "" XFSZ; ulimit -f 100; exec ./exe train --data good --epochs 1 --no-checkpoint -o full.safetensors'
+ls | grep -q '^full' && fail "no_space: something half-written: $(ls | grep '^full')"
 
 sed 's/lr = [0-9.e-]*/lr = 1e30/; s/adam/sgd/' examples/mnist_mlp.nn >nan.nn
 case_ nan_loss "$NNC" train nan.nn --data good --epochs 3 -o nan.safetensors

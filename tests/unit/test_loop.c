@@ -429,6 +429,30 @@ static void test_eval_faults(void **state)
     }
 }
 
+/* Where a NaN goes, and what a tie of zeros gives: both back ends and the operations rely on it. */
+static void test_min_max(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    Text messages;
+    LProgram *p = read_text(arena,
+                            "func @f(%x: f32[2] in, %y: f32[6] out) {\n"
+                            "  store %y[0], max(load %x[0], load %x[1])\n"
+                            "  store %y[1], max(load %x[1], load %x[0])\n"
+                            "  store %y[2], min(load %x[0], load %x[1])\n"
+                            "  store %y[3], min(load %x[1], load %x[0])\n"
+                            "  store %y[4], max(0.0, -0.0)\n"
+                            "  store %y[5], max(-0.0, 0.0)\n"
+                            "}\n", &messages);
+    assert_non_null(p);
+    float x[2] = { NAN, 1 }, y[6] = { 0 };
+    void *buffers[] = { x, y };
+    assert_null(lfunc_eval(p->funcs.data[0], buffers, NULL, arena));
+    assert_true(y[0] == 1 && isnan(y[1]) && y[2] == 1 && isnan(y[3]));
+    assert_true(signbit(y[4]) && !signbit(y[5]));
+    arena_free(arena);
+}
+
 static void test_targets(void **state)
 {
     (void)state;
@@ -448,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_hoist),            cmocka_unit_test(test_unroll),
         cmocka_unit_test(test_tidy),            
         cmocka_unit_test(test_eval_faults),      cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_min_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

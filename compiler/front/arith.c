@@ -45,10 +45,11 @@ Node *add_node(Frame *fr, const OpDef *op, Node *const *in, int n_in, const Attr
 static bool list_dims(Frame *fr, Value v, int depth, Type *t, Span at)
 {
     if (v.kind != V_LIST) {
-        if (value_is_number(v) && (t->dtype == DT_F32 || v.kind == V_INT) && depth == t->rank)
+        bool fits = t->dtype == DT_F32 || (v.kind == V_INT && v.i <= INT32_MAX && v.i >= INT32_MIN);
+        if (value_is_number(v) && fits && depth == t->rank)
             return true;
-        fail(fr, at, "a list that stands for a tensor holds numbers, but here is %s",
-             value_what(fr->f, v));
+        fail(fr, at, "a list that stands for a tensor %s[...] holds numbers of that type, but here is %s",
+             dtype_name(t->dtype), value_what(fr->f, v));
         return false;
     }
     if (depth == MAX_RANK || v.n == 0) {

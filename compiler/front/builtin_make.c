@@ -86,9 +86,7 @@ Value run_full(BCall *c)
     Value v = c->args[1].v;
     if (no_graph(c) || !shape_argument(c, 0, dim, &rank))
         return value_bad();
-    if (value_is_number(v))
-        return filled(c, dim, rank, v.kind == V_INT ? DT_I32 : DT_F32, value_number(v));
-    Node *x = arg_tensor(c, 1);
+    Node *x = node_of(c->fr, v, v.kind == V_INT ? DT_I32 : DT_F32, c->args[1].at);
     return x ? tensor_value(c->fr, node_expand(c->fr, x, dim, rank, "full", c->at)) : value_bad();
 }
 

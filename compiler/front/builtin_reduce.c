@@ -141,26 +141,30 @@ Value run_mean(BCall *c)
     return reduce_keep(c, x, r, axes, n);
 }
 
-/* Product along one axis: the halves multiplied until one is left, a filling of ones making it even. */
+static Node *axis_slice(Graph *g, Node *x, int axis, int64_t start, int64_t stop)
+{
+    int64_t lo[MAX_RANK] = {0}, hi[MAX_RANK], step[MAX_RANK];
+    memcpy(hi, x->type.dim, sizeof hi);
+    for (int i = 0; i < MAX_RANK; i++)
+        step[i] = 1;
+    lo[axis] = start;
+    hi[axis] = stop;
+    return build_slice(g, x, lo, hi, step);
+}
+
+/* The halves are multiplied until one element is left; odd ones out are kept for the end. */
 Node *product_along(Graph *g, Node *x, int axis)
 {
-    int64_t zero[MAX_RANK] = {0}, stop[MAX_RANK], one[MAX_RANK], hi[MAX_RANK] = {0};
-    for (int i = 0; i < MAX_RANK; i++)
-        one[i] = 1;
+    Node *odd = NULL;
     while (x->type.dim[axis] > 1) {
-        if (x->type.dim[axis] % 2) {
-            hi[axis] = 1;
-            x = build_pad(g, x, build_scalar(g, x->type.dtype, 1), zero, hi, NULL);
+        int64_t n = x->type.dim[axis], half = n / 2;
+        if (n % 2) {
+            Node *last = axis_slice(g, x, axis, n - 1, n);
+            odd = odd ? build_binary(g, &op_mul, odd, last) : last;
         }
-        int64_t half = x->type.dim[axis] / 2, start[MAX_RANK] = {0};
-        memcpy(stop, x->type.dim, sizeof stop);
-        stop[axis] = half;
-        Node *first = build_slice(g, x, zero, stop, one);
-        start[axis] = half;
-        stop[axis] = 2 * half;
-        x = build_binary(g, &op_mul, first, build_slice(g, x, start, stop, one));
+        x = build_binary(g, &op_mul, axis_slice(g, x, axis, 0, half), axis_slice(g, x, axis, half, 2 * half));
     }
-    return x;
+    return odd ? build_binary(g, &op_mul, x, odd) : x;
 }
 
 Value run_prod(BCall *c)

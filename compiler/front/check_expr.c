@@ -181,9 +181,18 @@ static bool yields(const Block *b)
     return false;
 }
 
+static const NameRef *scan_name(const Scan *s, int i)
+{
+    return i < s->n_items ? &s->items[i].name : &s->carries[i - s->n_items].name;
+}
+
 static void check_scan(Check *c, const Expr *e)
 {
     const Scan *s = e->scan;
+    for (int i = 0; i < s->n_items + s->n_carries; i++)
+        for (int k = 0; k < i; k++)
+            if (scan_name(s, i)->name == scan_name(s, k)->name)
+                check_error(c, scan_name(s, i)->span, "%s stands twice in this scan", scan_name(s, i)->name);
     for (int i = 0; i < s->n_items; i++)
         check_expr(c, s->items[i].value);
     for (int i = 0; i < s->n_carries; i++)

@@ -221,7 +221,7 @@ static const char *result_name(Frame *fr, const Decl *d, int i, int n)
             e = NULL;
     if (e && e->kind == E_NAME)
         return e->text;
-    return n == 1 ? "output" : PRINTF(fr, "output%d", i + 1);
+    return n == 1 ? "output" : PRINTF(fr, "output.%d", i + 1);
 }
 
 static void make_outputs(Frame *fr, Symbol *sym, Value v)
@@ -236,7 +236,7 @@ static void make_outputs(Frame *fr, Symbol *sym, Value v)
         const char *name = result_name(fr, d, i, n);
         for (int k = 0; k < i; k++)
             if (strcmp(result_name(fr, d, k, n), name) == 0)
-                name = PRINTF(fr, "output%d", i + 1);
+                name = PRINTF(fr, "output.%d", i + 1); /* no name of the text has a point */
         place(fr, d->name.span);
         build_output(fr->gen->g, name, node);
     }

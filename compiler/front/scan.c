@@ -29,7 +29,7 @@ Node *capture(Frame *fr, Value v, Span at)
     for (int i = 0; i < gen->captured.len; i++)
         if (gen->captured.data[i].outer == from)
             return gen->captured.data[i].inner;
-    const char *name = PRINTF(fr, "outer%d", gen->captured.len + 1);
+    const char *name = PRINTF(fr, "outer.%d", gen->captured.len + 1);
     place(fr, at);
     Node *inner = build_input(gen->g, name, from->type);
     VEC_PUSH(fr->f->arena, &gen->captured, (struct Capture){ from, inner });
@@ -163,7 +163,7 @@ static bool body_yields(Frame *in, const ScanState *st, int *n_yields)
         if (!n)
             return false;
         place(in, st->at);
-        build_output(in->gen->g, PRINTF(in, "yield%d", i + 1), n);
+        build_output(in->gen->g, PRINTF(in, "yield.%d", i + 1), n);
     }
     return true;
 }

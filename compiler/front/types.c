@@ -261,8 +261,12 @@ static Value match_number(Frame *fr, const TypeExpr *t, DType dtype, Value v, co
             return value_bad();
         return tensor_value(fr, n);
     }
-    Node *n = build_scalar(fr->gen->g, dtype, value_number(v));
+    Node *n = node_of(fr, v, dtype, at);
     int rest = rest_of(t);
+    if (!n)
+        return value_bad();
+    if (n->type.dtype != dtype)
+        return fail(fr, at, "%s is %s, but %s is expected", what, value_what(fr->f, v), span_text(fr->f, t->span));
     if (t->n_dims == 0 || (t->n_dims == 1 && rest == 0 &&
                            (!t->dims[0].rest_name || !scope_find(fr->scope, t->dims[0].rest_name)))) {
         if (!match_dims(fr, t, &n->type, what, at))
@@ -270,6 +274,12 @@ static Value match_number(Frame *fr, const TypeExpr *t, DType dtype, Value v, co
         return tensor_value(fr, n);
     }
     Type full;
+    for (int i = 0; i < t->n_dims; i++) { /* without a tensor beside it, nothing says its shape */
+        const Dim *d = &t->dims[i];
+        bool known = d->rest ? d->rest_name && scope_find(fr->scope, d->rest_name) : expr_is_known(fr, d->expr);
+        if (!known)
+            return fail(fr, at, "%s is %s, but %s is expected", what, value_what(fr->f, v), span_text(fr->f, t->span));
+    }
     if (!type_resolve(fr, t, &full))
         return value_bad();
     n = node_expand(fr, n, full.dim, full.rank, what, at);

@@ -291,7 +291,7 @@ static const char probe_text[] =
 /* The files of a program that is linked with the runtime: kernels, table, and what both include. */
 static NativeJob program_job(nnc *n, bool probe)
 {
-    CBackOptions o = { 0 };
+    CBackOptions o = { .probes = probe };
     const char *base = n->program->c_name;
     NativeFile *files = ARENA_ARRAY(n->arena, NativeFile, 6);
     const char **sources = ARENA_ARRAY(n->arena, const char *, 4);

@@ -15,7 +15,7 @@ static Graph *add_net(Diff *d)
     Node *x = build_input(g, "register", type_make(DT_F32, 2, image)); /* a word C keeps for itself */
     Node *y = build_contract(g, x, build_var(g, w), &dense);
     g->path = "net.act";
-    g->loc = (Loc){ "net.nn", 5, 5 };
+    g->loc = (Loc){ "a\"b\\net.nn", 5, 5 };
     y = build_unary(g, &op_tanh, y);
     Node *keep = build_binary(g, &op_lt, build_rand(g, 2, y->type.dim, 99), build_like(g, y, 0.5));
     build_output(g, "int", build_select(g, keep, y, build_like(g, y, 0)));
@@ -107,6 +107,7 @@ static void text_says_where_it_comes_from(void **state)
     assert_non_null(strstr(header, "3840 bytes"));
     char *bare = back_c_source(d->arena, p, &(CBackOptions){ .no_comments = true });
     assert_null(strstr(bare, "net.nn:4"));
+    assert_null(strstr(text, "NNC_PROBE"));
     arena_free(d->arena);
 }
 
@@ -121,11 +122,13 @@ static void same_text_every_time(void **state)
     arena_free(b->arena);
 }
 
-/* A build with NNC_PROBE reports every kernel's results in order. */
+/* A build with probes reports every kernel's results in order; without, the text knows nothing of them. */
 static void probes_compile_in(void **state)
 {
     (void)state;
     Emitted e = emit(&LTARGET_X86_V3);
+    CBackOptions o = { .probes = true };
+    diff_write(e.d, e.dir, "my_net.c", back_c_source(e.d->arena, e.program, &o));
     diff_write(e.d, e.dir, "probe.c",
                "#include <stdio.h>\n"
                "#define NNC_PROBE(path, file, line, at, count, type) printf(\"%s %s:%d %d %s\\n\", path, file, line, "

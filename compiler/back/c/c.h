@@ -15,6 +15,7 @@
 typedef struct {
     bool no_comments;   /* leave out the kernels' notes */
     bool inline_header; /* the header's declarations in the source instead of #include "NAME.h" */
+    bool probes;        /* after each call NNC_PROBE(layer, file, line, data, count, type) for its results */
     bool wrappers;      /* add NAME_run_ENTRY functions of the uniform signature nnr_entry_fn */
 } CBackOptions;
 

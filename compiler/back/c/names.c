@@ -84,6 +84,25 @@ char *c_comment_text(Arena *arena, const char *text)
     return s;
 }
 
+void c_add_string(Text *t, const char *s)
+{
+    if (!s) {
+        text_add(t, "NULL");
+        return;
+    }
+    text_add(t, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            text_addf(t, "\\%c", c);
+        else if (c < 32 || c == '?') /* '?': no trigraphs */
+            text_addf(t, "\\%03o", c);
+        else
+            text_addf(t, "%c", c);
+    }
+    text_add(t, "\"");
+}
+
 /* ---- one function's names ---- */
 
 typedef struct {

@@ -46,6 +46,7 @@ void c_name_function(CPrinter *p, const LFunc *f); /* fills var_name and buf_nam
 const char *c_identifier(Arena *arena, const char *name);
 const char *c_kernel_name(CPrinter *p, const LFunc *f);
 char *c_upper(Arena *arena, const char *name);
+void c_add_string(Text *out, const char *s); /* a C string literal; NULL as NULL */
 char *c_comment_text(Arena *arena, const char *text); /* cannot end a comment */
 
 /* A list of parameters or arguments, broken at about 100 columns, aligned. */

@@ -7,31 +7,12 @@ static const char *const VAR_KIND[] = { "NNR_PARAM", "NNR_STATE", "NNR_SLOT" };
 static const char *const ENTRY_KIND[] = { "NNR_INIT", "NNR_INFER", "NNR_STEP", "NNR_EVAL" };
 static const char *const READER[] = { "NNR_IDX", "NNR_CSV", "NNR_NPY", "NNR_TEXT" };
 
-static void add_string(Text *t, const char *s)
-{
-    if (!s) {
-        text_add(t, "NULL");
-        return;
-    }
-    text_add(t, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            text_addf(t, "\\%c", c);
-        else if (c < 32 || c == '?') /* '?': no trigraphs */
-            text_addf(t, "\\%03o", c);
-        else
-            text_addf(t, "%c", c);
-    }
-    text_add(t, "\"");
-}
-
 static void add_number(Text *t, double v) { text_add_double(t, v); }
 
 static void add_info(Text *t, const nnr_info *info)
 {
     text_add(t, "{ ");
-    add_string(t, info->name);
+    c_add_string(t, info->name);
     text_addf(t, ", %s, %d, {", DTYPE[info->dtype], info->rank);
     for (int i = 0; i < info->rank; i++)
         text_addf(t, "%s%" PRId64, i ? ", " : " ", info->dims[i]);
@@ -59,7 +40,7 @@ static const char *add_strings(CPrinter *p, Text *t, const char *name, const cha
     text_addf(t, "static const char *const %s[] = { ", name);
     for (int i = 0; i < n; i++) {
         text_add(t, i ? ", " : "");
-        add_string(t, v[i]);
+        c_add_string(t, v[i]);
     }
     text_add(t, " };\n");
     return arena_strdup(p->arena, name);
@@ -72,10 +53,10 @@ static char *source_text(CPrinter *p, Text *before, const char *prefix, const nn
     const char *columns = add_strings(p, before, arena_printf(p->arena, "%s_columns", prefix), s->columns, s->n_columns);
     const char *classes = add_strings(p, before, arena_printf(p->arena, "%s_classes", prefix), s->classes, s->n_classes);
     text_addf(&t, "{ .reader = %s, .file = ", READER[s->reader]);
-    add_string(&t, s->file);
+    c_add_string(&t, s->file);
     text_addf(&t, ", .columns = %s, .n_columns = %d, .classes = %s, .n_classes = %d,\n      .separator = ", columns,
               s->n_columns, classes, s->n_classes);
-    add_string(&t, s->separator);
+    c_add_string(&t, s->separator);
     text_addf(&t, ", .header = %d, .shift = %" PRId64 ", .stride = %" PRId64 ", .first = ", s->header, s->shift, s->stride);
     add_number(&t, s->first);
     text_add(&t, ", .last = ");
@@ -114,7 +95,7 @@ static void add_train(CPrinter *p, Text *out, Text *table, int index, const nnr_
     const char *metrics = add_strings(p, out, arena_printf(p->arena, "metrics_%d", index), train->metrics, train->n_metrics);
     const char *steps = add_strings(p, out, arena_printf(p->arena, "steps_%d", index), train->steps, train->n_steps);
     text_add(table, "    { .name = ");
-    add_string(table, train->name);
+    c_add_string(table, train->name);
     text_addf(table, ", .batch = %" PRId64 ", .epochs = %" PRId64 ", .data = %s, .n_data = %d,\n", train->batch,
               train->epochs, train->n_data ? arena_printf(p->arena, "data_%d", index) : "NULL", train->n_data);
     text_addf(table, "      .has_validation = %s, .split = ", train->has_validation ? "true" : "false");
@@ -122,7 +103,7 @@ static void add_train(CPrinter *p, Text *out, Text *table, int index, const nnr_
     text_addf(table, ", .metrics = %s, .n_metrics = %d, .patience = %" PRId64 ",\n", metrics, train->n_metrics,
               train->patience);
     text_addf(table, "      .steps = %s, .n_steps = %d, .eval = ", steps, train->n_steps);
-    add_string(table, train->eval);
+    c_add_string(table, train->eval);
     text_add(table, " },\n");
 }
 
@@ -156,9 +137,9 @@ static void add_entries(CPrinter *p, Text *out)
     for (int i = 0; i < prog->entries.len; i++) {
         const LEntry *e = prog->entries.data[i];
         text_add(out, "    { ");
-        add_string(out, e->name);
+        c_add_string(out, e->name);
         text_add(out, ", ");
-        add_string(out, e->train);
+        c_add_string(out, e->train);
         text_addf(out, ", %s, %" PRId64 ", %d, %d, %s, %s, %" PRId64 ", run_%d },\n", ENTRY_KIND[e->kind], e->batch,
                   e->n_in, e->n_out, e->n_in ? arena_printf(p->arena, "in_%d", i) : "NULL",
                   e->n_out ? arena_printf(p->arena, "out_%d", i) : "NULL", e->arena_bytes, i);
@@ -185,7 +166,7 @@ char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *tra
     if (n_trains)
         text_addf(&out, "static const nnr_train trains[] = {\n%s};\n", table.data);
     text_addf(&out, "\nextern const nnr_program %s_program;\nconst nnr_program %s_program = {\n    .name = ", name, name);
-    add_string(&out, program->name);
+    c_add_string(&out, program->name);
     text_addf(&out,
               ",\n    .vars = %s, .n_vars = %d, .weights_bytes = %" PRId64 ", .slots_bytes = %" PRId64 ",\n"
               "    .entries = %s, .n_entries = %d,\n    .trains = %s, .n_trains = %d,\n};\n",

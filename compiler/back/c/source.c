@@ -207,8 +207,12 @@ static void print_probes(CPrinter *p, const LEntry *e, const LCall *call)
         if (b->role == LB_IN || b->kind != LK_F32)
             continue;
         const char *path = f->path ? f->path : f->name, *file = f->loc.file ? f->loc.file : "";
-        text_addf(&p->out, "    NNC_PROBE_AT(\"%s\", \"%s\", %d, %s, %" PRId64 ", \"%s\")\n", path, file, f->loc.line,
-                  argument(p, e, &call->args[i], b), b->count, dtype_tag(b->kind));
+        text_add(&p->out, "    NNC_PROBE(");
+        c_add_string(&p->out, path);
+        text_add(&p->out, ", ");
+        c_add_string(&p->out, file);
+        text_addf(&p->out, ", %d, %s, %" PRId64 ", \"%s\");\n", f->loc.line, argument(p, e, &call->args[i], b), b->count,
+                  dtype_tag(b->kind));
     }
 }
 
@@ -227,7 +231,8 @@ static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
             c_list_add(&l, CONTEXT_NAME[i]);
     }
     text_add(&p->out, ");\n");
-    print_probes(p, e, call);
+    if (p->options.probes)
+        print_probes(p, e, call);
 }
 
 static bool passes_on(const LEntry *e, LRefKind kind, int index)
@@ -311,10 +316,7 @@ char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *o
         p.options = *options;
     for (int i = 0; i < program->funcs.len; i++)
         print_function(&p, program->funcs.data[i]);
-    text_add(&p.out, "\n/* ---- entry points ---- */\n\n"
-                     "#ifdef NNC_PROBE\n#define NNC_PROBE_AT(path, file, line, at, count, type) "
-                     "NNC_PROBE(path, file, line, at, count, type);\n"
-                     "#else\n#define NNC_PROBE_AT(path, file, line, at, count, type)\n#endif\n");
+    text_add(&p.out, "\n/* ---- entry points ---- */\n");
     for (int i = 0; i < program->entries.len; i++)
         print_entry(&p, program->entries.data[i]);
     if (p.options.wrappers)

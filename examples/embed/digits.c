@@ -15,7 +15,7 @@
 
 enum { PIXELS = 28 * 28, CLASSES = 10 };
 
-static _Alignas(64) unsigned char arena[MNIST_MLP_MLP_B1_ARENA_BYTES + 64];
+static _Alignas(64) unsigned char arena[MNIST_MLP_MLP_B1_ARENA + 64];
 static _Alignas(64) float image[PIXELS], logits[CLASSES];
 
 static FILE *open_or_die(const char *path, const char *mode)

@@ -299,10 +299,29 @@ static bool used_elsewhere(const Fuse *f, const Info *in)
     return in->need_memory;
 }
 
+/* True when a value that other kernels compute again is made from this one within its kernel: those
+ * kernels need it in memory. */
+static bool feeds_duplicate(Fuse *f, const Info *in)
+{
+    for (int i = 0; i < in->use.len; i++) {
+        const Info *user = &f->info[in->use.data[i].node];
+        int id = user->node->id;
+        if (user->duplicated)
+            return true;
+        if (user->group != in->group || user->stored || f->seen[id] == f->seen_now)
+            continue;
+        f->seen[id] = f->seen_now;
+        if (feeds_duplicate(f, user))
+            return true;
+    }
+    return false;
+}
+
 bool fuse_keep_smaller(Fuse *f, Info *in)
 {
     int64_t bytes = 0;
-    if (in->need_memory)
+    f->seen_now++;
+    if (in->need_memory || feeds_duplicate(f, in))
         return false;
     for (int i = 0; i < in->use.len; i++) {
         const Info *user = &f->info[in->use.data[i].node];

@@ -1,7 +1,6 @@
 /* The order of the passes over a graph. nnc.c runs them one after another, with graph_verify and any
- * --dump between; --help prints the doc lines. The memory plan (pass_plan) is not in the table's
- * straight run in nnc.c until lowering has told the kernels' scratch sizes, but stands here so that
- * it can be named. */
+ * --dump between; --help prints the doc lines. The memory plan (pass_plan) is not listed: nnc.c runs it
+ * once lowering has told how much scratch memory each kernel needs. */
 #include "passes/passes.h"
 
 const Pass PASSES[] = {

@@ -102,6 +102,25 @@ static Source *import_source(Front *f, const Decl *d, Unit *from)
     return s;
 }
 
+/* A name from two imported files would depend on their order. */
+static bool check_clash(Front *f, const Unit *u, const Decl *d, const Unit *target)
+{
+    for (int i = 0; i < u->imports.len; i++) {
+        Unit *other = u->imports.data[i];
+        for (int k = 0; k < target->symbols.len && other != target; k++) {
+            const char *name = target->symbols.data[k]->name;
+            Symbol *clash = unit_find(other, name);
+            if (!clash || unit_find((Unit *)u, name))
+                continue;
+            diag_error(f->diags, d->span, "%s is defined in \"%s\" and in %s", name, d->path, other->source->path);
+            diag_note(f->diags, clash->decl->name.span, "the other one");
+            diag_note(f->diags, SPAN_NONE, "give one a name of its own: import \"%s\" as m, then m.%s", d->path, name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void load_import(Front *f, Unit *u, Decl *d)
 {
     Source *source = import_source(f, d, u);
@@ -120,7 +139,7 @@ static void load_import(Front *f, Unit *u, Decl *d)
         target = unit_load(f, source, false);
     if (d->as.name)
         VEC_PUSH(f->arena, &u->spaces, (struct Space){ d->as.name, target, d->as.span });
-    else
+    else if (check_clash(f, u, d, target))
         VEC_PUSH(f->arena, &u->imports, target);
 }
 

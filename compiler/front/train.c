@@ -271,6 +271,16 @@ static void warn_untrained(Frame *fr, const Stmt *s, const InfoVec *idle)
               idle->len == 1 ? "it" : "them", idle->len == 1 ? "it is not" : "they are not");
 }
 
+/* Is another parameter of the same net trained? Nets that a step only computes need no warning. */
+static bool net_is_trained(const VarInfo *info, const Trained *vars, int n)
+{
+    size_t len = strcspn(info->var->name, ".") + 1;
+    for (int i = 0; i < n; i++)
+        if (strncmp(vars[i].info->var->name, info->var->name, len) == 0)
+            return true;
+    return false;
+}
+
 /* The parameters of `over`, or all that the loss depends on. */
 static bool choose_trained(Frame *fr, Stmt *s, Node *loss, bool warn, Trained **out, int *n)
 {
@@ -297,8 +307,12 @@ static bool choose_trained(Frame *fr, Stmt *s, Node *loss, bool warn, Trained **
              s->n_over ? " of what `over` names" : "");
         return false;
     }
-    if (idle.len > 0 && warn)
-        warn_untrained(fr, s, &idle);
+    InfoVec told = {0};
+    for (int i = 0; i < idle.len; i++)
+        if (s->n_over || net_is_trained(idle.data[i], *out, *n))
+            VEC_PUSH(fr->f->arena, &told, idle.data[i]);
+    if (told.len > 0 && warn)
+        warn_untrained(fr, s, &told);
     return true;
 }
 

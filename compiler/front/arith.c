@@ -177,10 +177,11 @@ bool nodes_broadcast(Frame *fr, Node **nodes, int n, const char *what, Span at)
             if (size == 1 || size == dim[d])
                 continue;
             if (dim[d] != 1) {
-                fail(fr, at, "%s: the shapes %s and %s do not fit: %lld and %lld in dimension %d from the end",
-                     what, type_text(fr->f->arena, &nodes[0]->type),
-                     type_text(fr->f->arena, &nodes[i]->type), (long long)dim[d], (long long)size,
-                     rank - d);
+                const char *where = rank - d == 1 ? "the last dimension"
+                                                  : PRINTF(fr, "dimension %d from the end", rank - d);
+                fail(fr, at, "%s: the shapes %s and %s do not fit: %lld and %lld in %s", what,
+                     type_text(fr->f->arena, &nodes[0]->type), type_text(fr->f->arena, &nodes[i]->type),
+                     (long long)dim[d], (long long)size, where);
                 return false;
             }
             dim[d] = size;
@@ -353,6 +354,16 @@ static Value static_binary(Frame *fr, OpKind op, Value a, Value b, Span at)
 
 /* ---- tensor operators ---- */
 
+static const char *quoted(OpKind op)
+{
+    static const char *const text[] = {
+        [OP_ADD] = "`+`", [OP_SUB] = "`-`", [OP_MUL] = "`*`", [OP_DIV] = "`/`", [OP_MOD] = "`%`", [OP_POW] = "`**`",
+        [OP_EQ] = "`==`", [OP_NE] = "`!=`", [OP_LT] = "`<`", [OP_LE] = "`<=`", [OP_GT] = "`>`", [OP_GE] = "`>=`",
+        [OP_AND] = "`&&`", [OP_OR] = "`||`", [OP_NEG] = "`-`", [OP_NOT] = "`!`",
+    };
+    return text[op];
+}
+
 static Node *power(Frame *fr, Node *x, Value exponent, Span at)
 {
     Graph *g = fr->gen->g;
@@ -380,7 +391,7 @@ static Node *power(Frame *fr, Node *x, Value exponent, Span at)
 static Value tensor_compare(Frame *fr, OpKind op, Value a, Value b, Span at)
 {
     Node *x, *y;
-    if (!nodes_unify(fr, a, b, op_text(op), at, false, &x, &y))
+    if (!nodes_unify(fr, a, b, quoted(op), at, false, &x, &y))
         return value_bad();
     Node *in[2] = { x, y };
     bool swap = op == OP_GT || op == OP_GE;
@@ -401,7 +412,7 @@ static Value tensor_logic(Frame *fr, OpKind op, Value a, Value b, Span at)
             hint(fr, "compare first: x != 0");
             return value_bad();
         }
-    if (!nodes_broadcast(fr, in, 2, op_text(op), at))
+    if (!nodes_broadcast(fr, in, 2, quoted(op), at))
         return value_bad();
     return tensor_value(fr, add_node(fr, op == OP_AND ? &op_and : &op_or, in, 2, NULL, at));
 }
@@ -429,7 +440,7 @@ static Value tensor_binary(Frame *fr, OpKind op, Value a, Value b, Span at)
         Node *x = node_of(fr, a, DT_F32, at);
         return x ? tensor_value(fr, power(fr, x, b, at)) : value_bad();
     }
-    if (!nodes_unify(fr, a, b, op_text(op), at, true, &in[0], &in[1]))
+    if (!nodes_unify(fr, a, b, quoted(op), at, true, &in[0], &in[1]))
         return value_bad();
     if (in[0]->type.dtype == DT_I32 && op == OP_DIV) {
         fail(fr, at, "`/` of i32 tensors %s and %s", type_text(fr->f->arena, &in[0]->type),

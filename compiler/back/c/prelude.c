@@ -242,6 +242,15 @@ static void print_extreme(const Entry *e)
     text_add(e->out, x86 ? "#endif\n}\n" : "}\n");
 }
 
+/* Vectors above 64 bytes stay out of parameters: gcc has a note on each that no pragma silences. */
+static void print_wide_unary(const Entry *e, const char *call)
+{
+    text_addf(e->out,
+              "static inline void %s_in_place(%s *a)\n{\n    for (int i = 0; i < %d; i++)\n        (*a)[i] = %s((*a)[i]);\n}\n"
+              "#define %s(x) __extension__({ %s a_ = (x); %s_in_place(&a_); a_; })\n",
+              e->name, e->t, e->lanes, call, e->name, e->t, e->name);
+}
+
 static void print_unary(const Entry *e)
 {
     const char *t = e->lanes == 1 ? e->scalar : e->t, *call = NULL, *intrinsic = NULL;
@@ -256,6 +265,10 @@ static void print_unary(const Entry *e)
     } else if (e->helper == CH_ROUND) {
         call = e->type.kind == LK_F32 ? "rintf" : "rint";
         intrinsic = e->lanes == 16 ? "_mm512_roundscale_ps($a, 0x08)" : "@_round_ps($a, 0x08)";
+    }
+    if (call && KIND_BYTES[e->type.kind] * e->lanes > 64) {
+        print_wide_unary(e, call);
+        return;
     }
     print_head(e, t, arena_printf(e->p->arena, "%s a", t));
     if (e->lanes == 1) {

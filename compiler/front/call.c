@@ -280,12 +280,28 @@ Value call_value(Frame *fr, Value callee, CallArg *args, int n, Span at, const c
     return call_symbol(fr, callee.sym, slots, at, layer_name);
 }
 
+static bool callable(Value v) { return v.kind == V_SYMBOL || v.kind == V_BUILTIN || v.kind == V_BAD; }
+
+/* A value may have the name of a function (`data text = text("file")`): in front of arguments, or behind
+ * `|>`, the function is meant. */
+Value eval_callee(Frame *fr, Expr *e)
+{
+    Value v = eval(fr, e);
+    if (callable(v) || e->kind != E_NAME)
+        return v;
+    Symbol *sym = symbol_find(fr->f, fr->unit, e->text);
+    if (sym && sym->decl->kind != D_CONST)
+        return symbol_value(fr->f, sym);
+    const Builtin *b = builtin_find(e->text);
+    return b ? (Value){ .kind = V_BUILTIN, .builtin = b } : v;
+}
+
 Value eval_call(Frame *fr, Expr *e, const char *layer_name)
 {
     Expr *call = e->kind == E_PIPE ? e->b : e;
     Expr *callee_expr = call->kind == E_CALL ? call->a : call;
     int n_own = call->kind == E_CALL ? call->n_args : 0, n = 0;
-    Value callee = eval(fr, callee_expr);
+    Value callee = eval_callee(fr, callee_expr);
     /* The binding's name goes to the last layer with parameters in the chain of first arguments. */
     const char *inner = layer_name;
     if (callee.kind == V_SYMBOL && callee.sym->decl->kind == D_LAYER &&

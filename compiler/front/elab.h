@@ -206,7 +206,6 @@ struct Frame {
     Instance *inst;  /* NULL: no fresh weights here (fn) */
     Site *site;
     const Value *shape; /* declared shape, inside initialisers */
-    const char *hint;   /* name for the next layer with parameters */
     IndexEnv *index;    /* inside index notation */
     OptState *opt;
     ScanState *scan;
@@ -322,6 +321,7 @@ struct OptCall {
     Span at;
 };
 Value eval_call(Frame *fr, Expr *e, const char *layer_name);
+Value eval_callee(Frame *fr, Expr *e);
 /* Calls any callable value with evaluated arguments. */
 Value call_value(Frame *fr, Value callee, CallArg *args, int n, Span at, const char *layer_name);
 /* Arguments to formals by position and name; slots[i] is V_NONE where a default applies. */

@@ -345,7 +345,7 @@ static Indexed eval_call_ix(Frame *fr, Expr *e)
         return index_bad();
     for (int i = 0; i < n_args; i++)
         args[i].v = spread_value(fr, &v[i], id, n, args[i].at);
-    Value callee = eval(fr, callee_expr);
+    Value callee = eval_callee(fr, callee_expr);
     int made = fr->gen->g->nodes.len;
     Value r = call_value(fr, callee, args, n_args, e->span, NULL);
     if (!is_bad(r) && !made_elementwise(fr->gen->g, made)) {

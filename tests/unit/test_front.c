@@ -145,6 +145,7 @@ static const ValueCase VALUES[] = {
     { "s = x.shape[1:] + [4]\n return y + s[0] + s[-1]", 3, { 8, 9, 10 } },
     { "t = 0\n for i in 0 .. 4 { t = t + i }\n return y + t", 3, { 7, 8, 9 } },
     { "t = y\n for i in range(10, 0, -5) { t = t * 2 + i }\n return t", 3, { 29, 33, 37 } },
+    { "sum = 3\n return y * sum + sum(y)", 3, { 9, 12, 15 } },
     { "if x.rank == 2 { a = 1 } else { a = 2 }\n return y + a", 3, { 2, 3, 4 } },
     { "return if x.dtype == f32 && 1 < 2 { y } else { 2 * y }", 3, { 1, 2, 3 } },
     { "return y + min(3, 2) + max([1, 5, 2]) + prod([2, 3]) + sum([1, 2]) + mean([1, 2])", 3, { 18.5, 19.5, 20.5 } },

@@ -1,8 +1,9 @@
 /* Index notation: sum, mean, max, min and prod over index variables. A sum of products becomes a
- * contraction of its factors, read where they are; more than two factors are contracted left to right,
- * each time over the variables that nothing further needs. */
+ * contraction of its factors, read where they are; of more than two factors the pair with the smallest
+ * product is contracted first (the left one of equals), over the variables that nothing else needs. */
 #include "front/index.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { MAX_FACTORS = 16 };
@@ -107,9 +108,9 @@ static bool factor_uses(const Factor *f, int id)
     return false;
 }
 
-static bool any_uses(const Product *p, int first, int id)
+static bool any_uses(const Product *p, int id)
 {
-    for (int i = first; i < p->n; i++)
+    for (int i = 0; i < p->n; i++)
         if (factor_uses(&p->f[i], id))
             return true;
     return false;
@@ -229,51 +230,73 @@ static Indexed sum_one(Frame *fr, const Factor *f, const Reduce *r, const int *i
     return index_node(node, out, n_out);
 }
 
-/* Variables of f[first..] that stay: those not summed here, and those that later factors read. */
-static bool partial_ids(Frame *fr, const Product *p, const Factor *a, const Factor *b, int later, const bool *result,
-                        int *id, int *n, Span at)
+/* Variables of factors i and j (the same, when there is one) that stay when they are multiplied: those of
+ * the result, and those that other factors read. Returns their number, or -1 when they are too many. */
+static int kept_ids(const Product *p, int i, int j, const bool *result, int *id)
 {
-    *n = 0;
+    int n = 0;
     for (int k = 0; k < MAX_IDS; k++) {
-        if (!factor_uses(a, k) && !factor_uses(b, k))
+        bool needed = result[k];
+        if (!factor_uses(&p->f[i], k) && !factor_uses(&p->f[j], k))
             continue;
-        if (!result[k] && !any_uses(p, later, k))
-            continue;
-        if (*n == MAX_RANK) {
-            fail(fr, at, "a product of factors depends on more than %d indices at once", MAX_RANK);
-            return false;
-        }
-        id[(*n)++] = k;
+        for (int other = 0; other < p->n && !needed; other++)
+            needed = other != i && other != j && factor_uses(&p->f[other], k);
+        if (needed && n == MAX_RANK)
+            return -1;
+        if (needed)
+            id[n++] = k;
     }
-    return true;
+    return n;
 }
 
-static Indexed sum_product(Frame *fr, const Product *p, const Reduce *r, Span at)
+/* The pair whose product has the fewest elements; false when every product has too many dimensions. */
+static bool smallest_pair(const IndexEnv *env, const Product *p, const bool *result, int *left, int *right)
+{
+    double best = INFINITY;
+    int id[MAX_RANK];
+    for (int i = 0; i < p->n; i++)
+        for (int j = i + 1; j < p->n; j++) {
+            int n = kept_ids(p, i, j, result, id);
+            double size = 1;
+            for (int k = 0; k < n; k++)
+                size *= (double)env->extent[id[k]];
+            if (n < 0 || size >= best)
+                continue;
+            best = size;
+            *left = i;
+            *right = j;
+        }
+    return best < INFINITY;
+}
+
+static Indexed sum_product(Frame *fr, Product *p, const Reduce *r, Span at)
 {
     bool result[MAX_IDS];
-    int id[MAX_RANK], n = 0;
+    int id[MAX_RANK], n = 0, i = 0, j = 0;
     for (int k = 0; k < MAX_IDS; k++)
         result[k] = true;
-    for (int i = 0; i < r->n; i++)
-        result[r->id[i]] = false;
-    Factor now = p->f[0];
+    for (int k = 0; k < r->n; k++)
+        result[r->id[k]] = false;
     if (p->n == 1) {
-        if (!partial_ids(fr, p, &now, &now, 1, result, id, &n, at))
-            return index_bad();
-        return sum_one(fr, &now, r, id, n, at);
+        n = kept_ids(p, 0, 0, result, id);
+        if (n >= 0)
+            return sum_one(fr, &p->f[0], r, id, n, at);
     }
-    Node *node = NULL;
-    for (int i = 1; i < p->n; i++) {
-        Factor pair[2] = { now, p->f[i] };
-        if (!partial_ids(fr, p, &now, &p->f[i], i + 1, result, id, &n, at))
-            return index_bad();
-        node = contract(fr, pair, 2, id, n, at);
+    Indexed v = index_bad();
+    while (p->n > 1 && smallest_pair(fr->index, p, result, &i, &j)) {
+        n = kept_ids(p, i, j, result, id);
+        Node *node = contract(fr, (Factor[]){ p->f[i], p->f[j] }, 2, id, n, at);
         if (!node)
             return index_bad();
-        Indexed v = index_node(node, id, n);
-        now = factor_of(&v);
+        v = index_node(node, id, n);
+        p->f[i] = factor_of(&v);
+        memmove(&p->f[j], &p->f[j + 1], sizeof *p->f * (size_t)(p->n - j - 1));
+        p->n--;
     }
-    return index_node(node, id, n);
+    if (p->n == 1 && v.ok)
+        return v;
+    fail(fr, at, "a product of factors depends on more than %d indices at once", MAX_RANK);
+    return index_bad();
 }
 
 static Indexed finish(Frame *fr, Indexed v, const Product *p, Span at)
@@ -311,7 +334,7 @@ static Indexed reduce_sum(Frame *fr, Expr *e, const Reduce *r, double scale)
     if (!factors(fr, p, e->a))
         return index_bad();
     for (int k = 0; k < fr->index->n; k++)
-        used[k] = any_uses(p, 0, k);
+        used[k] = any_uses(p, k);
     if (!reads_all(fr, e, r, used))
         return index_bad();
     return finish(fr, sum_product(fr, p, r, e->span), p, e->span);

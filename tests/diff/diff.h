@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -193,7 +194,11 @@ static inline void diff_write(Diff *d, const char *dir, const char *name, const 
 /* Runs a command; on failure shows what it printed and keeps the folder. */
 static inline void diff_run(Diff *d, const char *dir, const char *command)
 {
-    if (system(arena_printf(d->arena, "%s > %s/log 2>&1", command, dir)) == 0)
+    struct stat log;
+    bool ok = system(arena_printf(d->arena, "%s > %s/log 2>&1", command, dir)) == 0;
+    /* Silent where the documented flags are given; else gcc notes how wide vectors are passed. */
+    bool silent = strstr(command, "-march=native") && stat(arena_printf(d->arena, "%s/log", dir), &log) == 0;
+    if (ok && (!silent || log.st_size == 0))
         return;
     if (system(arena_printf(d->arena, "head -c 4000 %s/log >&2", dir)) != 0)
         fprintf(stderr, "(no output)\n");

@@ -225,20 +225,24 @@ static void print_ramp(const Entry *e)
 static void print_extreme(const Entry *e)
 {
     bool max = e->helper == CH_MAX;
+    char op = max ? '>' : '<';
     const char *t = e->lanes == 1 ? e->scalar : e->t;
+    if (e->lanes > 1 && KIND_BYTES[e->type.kind] == 8) {
+        text_addf(e->out,
+                  "static inline void %s_in_place(%s *a, const %s *b)\n{\n    for (int i = 0; i < %d; i++)\n"
+                  "        (*a)[i] = (*a)[i] %c (*b)[i] ? (*a)[i] : (*b)[i];\n}\n"
+                  "#define %s(a, b) __extension__({ %s nnc_a = (a), nnc_b = (b); %s_in_place(&nnc_a, &nnc_b); nnc_a; })\n",
+                  e->name, t, t, e->lanes, op, e->name, t, e->name);
+        return;
+    }
     print_head(e, t, arena_printf(e->p->arena, "%s a, %s b", t, t));
     if (e->lanes == 1) {
-        text_addf(e->out, "    return a %c b ? a : b;\n}\n", max ? '>' : '<');
+        text_addf(e->out, "    return a %c b ? a : b;\n}\n", op);
         return;
     }
     bool x86 = print_x86(e, max ? "@_max_ps($a, $b)" : "@_min_ps($a, $b)");
-    char op = max ? '>' : '<';
-    if (KIND_BYTES[e->type.kind] == 8)
-        text_addf(e->out, "    for (int i = 0; i < %d; i++)\n        a[i] = a[i] %c b[i] ? a[i] : b[i];\n    return a;\n",
-                  e->lanes, op);
-    else
-        text_addf(e->out, "    const i32x%d m = a %c b;\n    return (%s)((m & (i32x%d)a) | (~m & (i32x%d)b));\n", e->lanes,
-                  op, e->t, e->lanes, e->lanes);
+    text_addf(e->out, "    const i32x%d m = a %c b;\n    return (%s)((m & (i32x%d)a) | (~m & (i32x%d)b));\n", e->lanes,
+              op, e->t, e->lanes, e->lanes);
     text_add(e->out, x86 ? "#endif\n}\n" : "}\n");
 }
 
@@ -247,7 +251,7 @@ static void print_wide_unary(const Entry *e, const char *call)
 {
     text_addf(e->out,
               "static inline void %s_in_place(%s *a)\n{\n    for (int i = 0; i < %d; i++)\n        (*a)[i] = %s((*a)[i]);\n}\n"
-              "#define %s(x) __extension__({ %s a_ = (x); %s_in_place(&a_); a_; })\n",
+              "#define %s(x) __extension__({ %s nnc_x = (x); %s_in_place(&nnc_x); nnc_x; })\n",
               e->name, e->t, e->lanes, call, e->name, e->t, e->name);
 }
 
@@ -296,13 +300,19 @@ static void print_unary(const Entry *e)
 
 static void print_select_helper(const Entry *e)
 {
-    int bytes = KIND_BYTES[e->type.kind];
+    if (KIND_BYTES[e->type.kind] == 8) {
+        text_addf(e->out,
+                  "static inline void %s_in_place(const i32x%d *m, const %s *a, %s *b)\n{\n    for (int i = 0; i < %d; i++)\n"
+                  "        (*b)[i] = (*m)[i] ? (*a)[i] : (*b)[i];\n}\n",
+                  e->name, e->lanes, e->t, e->t, e->lanes);
+        text_addf(e->out,
+                  "#define %s(m, a, b) __extension__({ i32x%d nnc_m = (m); %s nnc_a = (a), nnc_b = (b); "
+                  "%s_in_place(&nnc_m, &nnc_a, &nnc_b); nnc_b; })\n",
+                  e->name, e->lanes, e->t, e->name);
+        return;
+    }
     print_head(e, e->t, arena_printf(e->p->arena, "i32x%d m, %s a, %s b", e->lanes, e->t, e->t));
-    if (bytes == 4)
-        text_addf(e->out, "    return (%s)((m & (i32x%d)a) | (~m & (i32x%d)b));\n}\n", e->t, e->lanes, e->lanes);
-    else
-        text_addf(e->out, "    for (int i = 0; i < %d; i++)\n        b[i] = m[i] ? a[i] : b[i];\n    return b;\n}\n",
-                  e->lanes);
+    text_addf(e->out, "    return (%s)((m & (i32x%d)a) | (~m & (i32x%d)b));\n}\n", e->t, e->lanes, e->lanes);
 }
 
 /* Halves folded: a fixed tree, the same on every machine. */

@@ -79,6 +79,8 @@ static void print_table(const Table *t, const char *net, bool json)
         printf("%s\n  %-28s %-20s %12s %14s %12s\n", net, "layer", "output", "parameters", "multiply-adds", "bytes");
     for (int i = 0; i < t->layers.len; i++) {
         const Layer *l = &t->layers.data[i];
+        if (!l->params && !l->macs && strcmp(l->path, net) == 0)
+            continue; /* what stands between the layers: activations, pooling */
         if (json) {
             printf("{\"net\": \"%s\", \"layer\": \"%s\", \"output\": ", net, l->path);
             print_shape_json(&l->shape);

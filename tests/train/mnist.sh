@@ -8,22 +8,24 @@ if [[ -z ${NNC_DATA:-} || ! -d $NNC_DATA/mnist ]]; then
 fi
 data=$NNC_DATA/mnist
 
-accuracies=()
-for seed in 1 2 3; do
-    if "$NNC" train examples/mnist_mlp.nn --data "$data" --seed $seed --json -o "$work/mlp$seed.safetensors" \
-        >"$work/mlp.json" 2>"$work/mlp.err"; then
-        accuracies+=("$(json val.accuracy "$work/mlp.json")")
-    else
-        fail "mlp, seed $seed"
-        tail -n 5 "$work/mlp.err" | sed 's/^/# /'
-    fi
-done
-mean=$($python -c "import sys; a = [float(x) for x in sys.argv[1:]]; print(sum(a) / max(1, len(a)))" "${accuracies[@]}")
-at_least "mnist_mlp, 5 epochs, mean of three seeds (${accuracies[*]})" "$mean" 0.975
-
-"$NNC" train examples/mnist_cnn.nn --data "$data" --epochs 3 --seed 1 --json -o "$work/cnn.safetensors" \
-    >"$work/cnn.json" 2>"$work/cnn.err" || sed 's/^/# /' "$work/cnn.err"
-at_least "mnist_cnn, 3 epochs" "$(json val.accuracy "$work/cnn.json")" 0.988
+# three_seeds NET LIMIT ARGS...: mean validation accuracy of seeds 1, 2, 3
+three_seeds() {
+    local net=$1 limit=$2 accuracies=() seed mean
+    shift 2
+    for seed in 1 2 3; do
+        if "$NNC" train examples/mnist_$net.nn --data "$data" --seed $seed --json -o "$work/$net$seed.safetensors" "$@" \
+            >"$work/$net.json" 2>"$work/$net.err"; then
+            accuracies+=("$(json val.accuracy "$work/$net.json")")
+        else
+            fail "$net, seed $seed"
+            tail -n 5 "$work/$net.err" | sed 's/^/# /'
+        fi
+    done
+    mean=$($python -c "import sys; a = [float(x) for x in sys.argv[1:]]; print(sum(a) / max(1, len(a)))" "${accuracies[@]}")
+    at_least "mnist_$net, mean of three seeds (${accuracies[*]})" "$mean" "$limit"
+}
+three_seeds mlp 0.975 --epochs 5
+three_seeds cnn 0.988 --epochs 3
 "$NNC" train examples/mnist_mlp.nn --data "$NNC_DATA/fashion-mnist" --seed 1 --json -o "$work/fashion.safetensors" \
     >"$work/fashion.json" 2>&1
 at_least "mnist_mlp on Fashion-MNIST" "$(json val.accuracy "$work/fashion.json")" 0.86
@@ -39,8 +41,7 @@ x = numpy.frombuffer(raw, numpy.uint8, offset=16).reshape(-1, 28, 28, 1)[:2000]
 numpy.save(sys.argv[2] + "/x.npy", (x / numpy.float32(255)).astype(numpy.float32))
 PY
 for net in mlp cnn; do
-    weights=$work/$net.safetensors
-    [[ $net == mlp ]] && weights=$work/mlp1.safetensors
+    weights=$work/${net}1.safetensors
     expect "$net: nnc predict" "$NNC" predict examples/mnist_$net.nn --weights "$weights" --input image="$work/x.npy" --output "$work/y_$net.npy"
     expect "$net: emit" "$NNC" emit examples/mnist_$net.nn --weights "$weights" -o "$work/c_$net"
     for cc in gcc clang; do

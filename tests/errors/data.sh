@@ -129,7 +129,7 @@ head -c 5000 c.checkpoint >cut.checkpoint
 case_ resume_cut "$NNC" train examples/mnist_mlp.nn --data good --resume cut.checkpoint -o x.safetensors
 case_ output_folder_missing "$NNC" train examples/mnist_mlp.nn --data good --epochs 1 -o nowhere/x.safetensors
 "$NNC" build examples/mnist_mlp.nn --data good -o exe || fail "an executable for the next case"
-case_ no_space bash -c 'trap "" XFSZ; ulimit -f 100; exec ./exe train --data good --epochs 1 --no-checkpoint -o full.safetensors'
+case_ no_space bash -c 'trap "" XFSZ; ulimit -f 100; exec ./exe train --data good --epochs 1 --no-checkpoint --json -o full.safetensors'
 ls | grep -q '^full' && fail "no_space: something half-written: $(ls | grep '^full')"
 
 sed 's/lr = [0-9.e-]*/lr = 1e30/; s/adam/sgd/' examples/mnist_mlp.nn >nan.nn

@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing nnc needs, where they are missing. Says what
 # it does; uses sudo where the user is not root; does nothing when all is there.
 set -e
-packages="gcc clang flex bison zlib1g-dev libcjson-dev libcmocka-dev libomp-dev python3-numpy"
+packages="gcc g++ libc6-dev clang libclang-rt-14-dev flex bison zlib1g-dev libcjson-dev libcmocka-dev libomp-dev python3-numpy"
 missing=
 for p in $packages; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

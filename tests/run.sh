@@ -46,6 +46,7 @@ done
 for t in tests/errors/run.sh tests/errors/data.sh tests/golden/run.sh tests/e2e/*.sh tests/train/*.sh; do
     [[ -f $t && $t != */lib.sh ]] && suite "$(basename "$(dirname "$t")")/$(basename "$t" .sh)" bash "$t"
 done
+suite house bash make/check.sh "$build"
 
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

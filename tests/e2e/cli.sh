@@ -24,6 +24,17 @@ says "emit into a file" "Not a directory" "$NNC" emit examples/mnist_mlp.nn -o R
 CC=no-such-cc says "no C compiler" "install gcc or clang" "$NNC" build examples/mnist_mlp.nn -o "$work/exe"
 CC=false says "a C compiler that fails" "failed (status 1)" "$NNC" build examples/mnist_mlp.nn -o "$work/exe"
 [[ -e $work/exe ]] && fail "nothing half-written" || pass "nothing half-written"
+expect "--dump-dir" "$NNC" check examples/own_parts.nn --dump-dir "$work/ir" -D RANK=3
+"$NNC" emit examples/own_parts.nn -o "$work/c" --dump-dir "$work/ir" >/dev/null 2>&1
+ls "$work"/ir/*-front.ir "$work"/ir/*-grad.ir "$work"/ir/*-fuse.ir "$work"/ir/*-plan.ir "$work"/ir/*-lower.ir >/dev/null 2>&1 &&
+    pass "a file for every pass" || fail "a file for every pass"
+"$NNC" dump examples/own_parts.nn --after front --entry reader >"$work/r4" && "$NNC" dump examples/own_parts.nn -D RANK=3 --after front --entry reader >"$work/r3"
+cmp -s "$work/r3" "$work/r4" && fail "-D changes a constant" || pass "-D changes a constant"
+grep -q 'f32\[48,96,3\]' "$work/r3" && pass "-D RANK=3 shows in the shapes" || fail "-D RANK=3 shows in the shapes"
+"$NNC" emit examples/own_parts.nn -o "$work/c" --dump fuse 2>/dev/null | grep -q '^  kernel k0' && pass "--dump fuse" || fail "--dump fuse"
+"$NNC" emit examples/own_parts.nn -o "$work/c" --time-passes 2>&1 | grep -q '^fuse ' && pass "--time-passes" || fail "--time-passes"
+kernels() { "$NNC" show examples/mnist_mlp.nn --json "$@" | grep -o '"entry": "classify", .*"kernels": [0-9]*' | grep -o '[0-9]*$'; }
+(($(kernels --no-fuse) > 2 * $(kernels))) && pass "--no-fuse: more kernels" || fail "--no-fuse: more kernels"
 for f in examples/*.nn dsl/std/*.nn; do expect "formatted: $f" "$NNC" fmt --check "$f"; done
 for f in examples/*.nn; do
     expect "check: $f" "$NNC" check "$f"

@@ -11,10 +11,12 @@ ifneq ($(DEPS),no)
 endif
 
 demo: deps ## trains a digit classifier, emits it as C, compiles that, shows that both predict the same
+	@echo "building $(B)/nnc"
 	@$(MAKE) --no-print-directory -j2 all >/dev/null
 	@bash examples/demo.sh $(B)
 
 test: deps ## builds everything and runs every test
+	@echo "building $(B)/nnc and the test programs"
 	@$(MAKE) --no-print-directory -j2 tests >/dev/null
 	@bash tests/run.sh $(B)
 

@@ -101,9 +101,11 @@ void cli_error(const char *format, ...)
 
 static void show_diagnostic(void *user, nnc_level level, const char *text)
 {
-    (void)user;
-    (void)level;
-    fputs(text, stderr);
+    CliArgs *args = user;
+    if (level != NNC_NOTE) /* a note goes with what stands before it */
+        args->hides_note = args->loaded_before && level == NNC_WARNING;
+    if (!args->hides_note)
+        fputs(text, stderr);
 }
 
 static void write_dump(void *user, int number, const char *after, const char *text)
@@ -123,9 +125,10 @@ static void write_dump(void *user, int number, const char *after, const char *te
         cli_error("%s: %s", path, why);
 }
 
-nnc *cli_open(const CliArgs *args, const int64_t *extra_batches, int n_extra)
+nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra)
 {
     nnc_options o = { .diag = show_diagnostic,
+                      .user = args,
                       .batch = args->batch,
                       .extra_batches = extra_batches,
                       .n_extra_batches = n_extra,
@@ -137,7 +140,7 @@ nnc *cli_open(const CliArgs *args, const int64_t *extra_batches, int n_extra)
                       .verify = true }; /* costs a millisecond, and a fault of ours never becomes wrong code */
     if (args->dump_pass || args->dump_dir) {
         o.dump = write_dump;
-        o.dump_user = (void *)args;
+        o.dump_user = args;
     }
     return nnc_new(&o);
 }

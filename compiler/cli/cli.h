@@ -16,6 +16,8 @@ typedef struct {
     const char *after, *entry, *dump_pass, *dump_dir, *target, *train;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
     bool json, write, check, no_fuse, portable, time_passes, help, training_data, no_checkpoint;
+    bool loaded_before; /* the file was loaded once already: its warnings were shown */
+    bool hides_note;    /* the last warning was not shown, nor is its note */
     nnr_file inputs[CLI_MAX_FILES];
     int n_inputs;
     nnr_file outputs[CLI_MAX_FILES];
@@ -42,7 +44,7 @@ bool cli_parse(const CliCommand *command, int argc, char **argv, CliArgs *args);
 void cli_print_options(const CliCommand *command);
 
 /* A handle with diagnostics on stderr and --dump, --dump-dir, -D, --no-fuse, --batch applied. */
-nnc *cli_open(const CliArgs *args, const int64_t *extra_batches, int n_extra);
+nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra);
 /* --time-passes: the table, on stderr. */
 void cli_close(nnc *n, const CliArgs *args);
 /* Prints "error: ..." (or the text as it is, when it has a place of its own) on stderr. */

@@ -63,6 +63,7 @@ static nnc *load_for_data(CliArgs *args)
     if (!n_sizes)
         return n;
     nnc_free(n);
+    args->loaded_before = true;
     n = cli_open(args, sizes, n_sizes);
     if (nnc_load(n, args->file) == 0)
         return n;

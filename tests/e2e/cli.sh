@@ -35,6 +35,25 @@ grep -q 'f32\[48,96,3\]' "$work/r3" && pass "-D RANK=3 shows in the shapes" || f
 "$NNC" emit examples/own_parts.nn -o "$work/c" --time-passes 2>&1 | grep -q '^fuse ' && pass "--time-passes" || fail "--time-passes"
 kernels() { "$NNC" show examples/mnist_mlp.nn --json "$@" | grep -o '"entry": "classify", .*"kernels": [0-9]*' | grep -o '[0-9]*$'; }
 (($(kernels --no-fuse) > 2 * $(kernels))) && pass "--no-fuse: more kernels" || fail "--no-fuse: more kernels"
+mkdir "$work/table"
+printf 'a,b\n1,2\n2,3\n3,4\n' >"$work/table/t.csv"
+cat >"$work/unused.nn" <<'NN'
+net f(x: f32[N, 1]) -> f32[N, 1] {
+    unused = 2 * x
+    return x |> dense(1)
+}
+
+train fit {
+    data x: f32[N, 1] = csv("t.csv", columns = ["a"])
+    data y: f32[N, 1] = csv("t.csv", columns = ["b"])
+    batch 2
+    epochs 1
+    minimize mse(f(x), y) with sgd(lr = 0.1)
+}
+NN
+# three rows in batches of two: the file is loaded again for the last, smaller batch
+"$NNC" train "$work/unused.nn" --data "$work/table" -o "$work/unused.safetensors" 2>"$work/unused.err"
+(($(grep -c 'warning: unused is never used' "$work/unused.err") == 1)) && pass "a warning is shown once" || fail "a warning is shown once"
 for f in examples/*.nn dsl/std/*.nn; do expect "formatted: $f" "$NNC" fmt --check "$f"; done
 for f in examples/*.nn; do
     expect "check: $f" "$NNC" check "$f"

@@ -66,8 +66,6 @@ void nnc_free(nnc *n)
     arena_free(n->arena);
 }
 
-const char *nnc_name(const nnc *n) { return n->module->name; }
-
 const nnr_train *nnc_trains(const nnc *n, int *count)
 {
     *count = n->module->trains.len;
@@ -221,7 +219,6 @@ int nnc_compile(nnc *n)
 }
 
 /* ---- loops to C, and on ---- */
-
 
 static int write_text(nnc *n, const char *path, const char *text)
 {
@@ -401,36 +398,41 @@ int nnc_build(nnc *n, const char *exe)
 
 /* ---- looking inside ---- */
 
-/* Lines for stages that are not graph passes stand beside the pass table's. */
-const nnc_pass_info *nnc_passes(int *count)
+const char *nnc_pass(int i, const char **doc)
 {
-    static const nnc_pass_info around[] = {
-        { "front", "the graph as the front end built it, gradient markers included" },
-        { "plan", "offsets in the arena" },
-        { "lower", "loop IR: a function a kernel, and the calls of every entry point" },
-        { "c", "the C text" },
+    static const Pass before = { "front", NULL, "the graph as the front end built it, gradient markers included" };
+    static const Pass after[] = {
+        { "plan", NULL, "offsets in the arena" },
+        { "lower", NULL, "loop IR: a function a kernel, and the calls of every entry point" },
+        { "c", NULL, "the C text" },
     };
-    *count = (int)(sizeof around / sizeof *around);
-    return around;
+    int n = 0;
+    while (PASSES[n].name)
+        n++;
+    if (i < 0 || i > n + (int)(sizeof after / sizeof *after))
+        return NULL;
+    const Pass *p = i == 0 ? &before : i <= n ? &PASSES[i - 1] : &after[i - n - 1];
+    *doc = p->doc;
+    return p->name;
 }
 
-static bool is_graph_pass(const char *name)
+static bool is_pass(const char *name)
 {
-    for (const Pass *p = PASSES; p->name; p++)
-        if (strcmp(p->name, name) == 0)
+    const char *known, *doc;
+    for (int i = 0; (known = nnc_pass(i, &doc)); i++)
+        if (strcmp(known, name) == 0)
             return true;
     return false;
 }
 
-static int no_such_pass(nnc *n, const char *after)
+static void no_such_pass(nnc *n, const char *after)
 {
     Text t = { .arena = n->arena };
-    text_add(&t, "front");
-    for (const Pass *p = PASSES; p->name; p++)
-        text_addf(&t, ", %s", p->name);
+    const char *name, *doc;
+    for (int i = 0; (name = nnc_pass(i, &doc)); i++)
+        text_addf(&t, "%s%s", i ? ", " : "", name);
     diag_error(&n->diags, SPAN_NONE, "no pass is named '%s'", after);
-    diag_note(&n->diags, SPAN_NONE, "passes: %s, plan, lower, c", t.data);
-    return -1;
+    diag_note(&n->diags, SPAN_NONE, "passes: %s", t.data);
 }
 
 static const Graph *entry_graph(nnc *n, const char *entry)
@@ -448,11 +450,11 @@ static const Graph *entry_graph(nnc *n, const char *entry)
 
 const char *nnc_dump(nnc *n, const char *after, const char *entry)
 {
-    bool loops = strcmp(after, "lower") == 0 || strcmp(after, "c") == 0 || strcmp(after, "plan") == 0;
-    if (!loops && strcmp(after, "front") != 0 && !is_graph_pass(after)) {
+    if (!is_pass(after)) {
         no_such_pass(n, after);
         return NULL;
     }
+    bool loops = strcmp(after, "lower") == 0 || strcmp(after, "c") == 0 || strcmp(after, "plan") == 0;
     const Graph *only = NULL;
     if (entry && !(only = entry_graph(n, entry)))
         return NULL;

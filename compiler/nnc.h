@@ -72,13 +72,10 @@ const char *nnc_dump(nnc *n, const char *after, const char *entry);
 
 /* What the driver needs of train blocks before compilation (data sources, batch). After nnc_load. */
 const nnr_train *nnc_trains(const nnc *n, int *count);
-const char *nnc_name(const nnc *n);
 
-/* One line a pass: name and what it does; ends with NULL. */
-typedef struct {
-    const char *name, *doc;
-} nnc_pass_info;
-const nnc_pass_info *nnc_passes(int *count);
+/* Name of the i-th place at which nnc_dump can look, from "front" to "c", and what it is in one line;
+ * NULL behind the last. */
+const char *nnc_pass(int i, const char **doc);
 /* Seconds and bytes each stage took, for --time-passes. */
 typedef struct {
     const char *name;

@@ -53,6 +53,12 @@ static int command_help(const CliCommand *c)
 {
     printf("usage: nnc %s %s\n\n%s.\n", c->name, c->usage, c->doc);
     cli_print_options(c);
+    if (c->run == cmd_dump) {
+        const char *name, *doc;
+        printf("\nPasses:\n");
+        for (int i = 0; (name = nnc_pass(i, &doc)); i++)
+            printf("  %-28s %s\n", name, doc);
+    }
     return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 

@@ -96,15 +96,6 @@ static void look(void *user, const char *layer, const char *file, int line, cons
     }
 }
 
-static void *copy_block(const void *block, size_t bytes)
-{
-    size_t size = (bytes + NNR_ALIGN - 1) / NNR_ALIGN * NNR_ALIGN;
-    void *p = aligned_alloc(NNR_ALIGN, size ? size : NNR_ALIGN);
-    if (p && bytes)
-        memcpy(p, block, bytes);
-    return p;
-}
-
 static const nnr_entry *same_entry(const nnr_program *p, const nnr_entry *e)
 {
     for (int i = 0; i < p->n_entries; i++)
@@ -142,10 +133,15 @@ static void trace_nonfinite(void *user, const nnr_program *program, const void *
     const nnr_entry *e = probed ? same_entry(probed, entry) : NULL;
     if (!e || nnc_set_probe(t->compiler, look, t))
         return;
-    void *w = copy_block(weights, probed->weights_bytes), *s = copy_block(slots, probed->slots_bytes);
+    nnr_model copy;
+    nnr_error err;
+    if (nnr_model_create(probed, &copy, &err) != NNR_OK)
+        return;
+    memcpy(copy.weights, weights, probed->weights_bytes);
+    memcpy(copy.slots, slots, probed->slots_bytes);
     void *out[64] = { 0 };
     void *arena = aligned_alloc(NNR_ALIGN, (e->arena_bytes + NNR_ALIGN) / NNR_ALIGN * NNR_ALIGN);
-    bool ok = w && s && arena && e->n_out <= 64;
+    bool ok = arena && e->n_out <= 64;
     for (int i = 0; ok && i < e->n_out; i++) {
         int64_t count = 1;
         for (int d = 0; d < e->out[i].rank; d++)
@@ -154,24 +150,16 @@ static void trace_nonfinite(void *user, const nnr_program *program, const void *
         ok = out[i] != NULL;
     }
     if (ok)
-        e->run(w, s, inputs, out, arena, ctx);
+        e->run(copy.weights, copy.slots, inputs, out, arena, ctx);
     for (int i = 0; i < e->n_out && i < 64; i++)
         free(out[i]);
-    free(w);
-    free(s);
     free(arena);
+    nnr_model_destroy(&copy);
 }
 
 /* ---- train ---- */
 
-static const char *default_weights(const CliArgs *args)
-{
-    const char *slash = strrchr(args->file, '/'), *base = slash ? slash + 1 : args->file;
-    size_t len = strlen(base);
-    if (len > 3 && strcmp(base + len - 3, ".nn") == 0)
-        len -= 3;
-    return arena_printf(args->arena, "%.*s.safetensors", (int)len, base);
-}
+static const nnr_program *compile_native(nnc *n) { return nnc_compile(n) == 0 ? nnc_native(n, false) : NULL; }
 
 static int status_code(nnr_status s)
 {
@@ -188,14 +176,14 @@ int cmd_train(CliArgs *args)
     nnc *n = load_for_data(args);
     if (!n)
         return CLI_FAILED;
-    const nnr_program *program = nnc_compile(n) == 0 ? nnc_native(n, false) : NULL;
+    const nnr_program *program = compile_native(n);
     int status = CLI_FAILED;
     if (program) {
         Trace trace = { .compiler = n };
         nnr_train_options o = nnr_train_defaults();
         o.train = args->train;
         o.data_dir = args->data;
-        o.output = args->output ? args->output : default_weights(args);
+        o.output = args->output;
         o.init = args->init;
         o.resume = args->resume;
         o.checkpoint = args->checkpoint;
@@ -243,7 +231,7 @@ int cmd_eval(CliArgs *args)
     nnc *n = load_for_data(args);
     if (!n)
         return CLI_FAILED;
-    const nnr_program *program = nnc_compile(n) == 0 ? nnc_native(n, false) : NULL;
+    const nnr_program *program = compile_native(n);
     int status = CLI_FAILED;
     if (program) {
         nnr_eval_options o = { .train = args->train,
@@ -274,9 +262,7 @@ int cmd_predict(CliArgs *args)
         return CLI_USAGE;
     }
     nnc *n = cli_open(args, NULL, 0);
-    const nnr_program *program = NULL;
-    if (nnc_load(n, args->file) == 0 && nnc_compile(n) == 0)
-        program = nnc_native(n, false);
+    const nnr_program *program = nnc_load(n, args->file) == 0 ? compile_native(n) : NULL;
     int status = CLI_FAILED;
     if (program) {
         nnr_predict_options o = { .entry = args->entry,

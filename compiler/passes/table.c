@@ -1,6 +1,6 @@
 /* The order of the passes over a graph. nnc.c runs them one after another, with graph_verify and any
- * --dump between; `nnc dump --help` prints the doc lines. The memory plan (pass_plan) is not listed: nnc.c runs it
- * once lowering has told how much scratch memory each kernel needs. */
+ * --dump between; `nnc dump --help` prints the doc lines. The memory plan (pass_plan) is not listed:
+ * assembly runs it once lowering has told how much scratch memory each kernel needs. */
 #include "passes/passes.h"
 
 const Pass PASSES[] = {

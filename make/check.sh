@@ -33,7 +33,7 @@ done
 long=$(git ls-files | grep -E '\.(c|h|l|y|nn|sh|md|mk)$' | xargs wc -l | awk '$2 != "total" && $1 > 800')
 [[ -n $long ]] && fault "files above 800 lines:"$'\n'"$long"
 
-for f in dsl/std/*.nn examples/*.nn; do
+for f in dsl/std/*.nn examples/*.nn tests/bench/*/*.nn; do
     "$1/nnc" fmt --check "$f" >/dev/null 2>&1 || fault "$f is not formatted (nnc fmt $f --write)"
 done
 ((status == 0)) && echo "ok - layering, file lengths, formatting"

@@ -33,16 +33,27 @@ static bool is_shape_name(const Decl *d, const char *name)
     return false;
 }
 
+static bool is_constant(Unit *u, const char *name)
+{
+    Symbol *sym = unit_find(u, name);
+    return sym && sym->decl->kind == D_CONST;
+}
+
 /* A definition that names nothing is a slip of the pen. */
 static void check_defines(Front *f)
 {
     Vec(const char *) known = {0};
-    for (int i = 0; i < f->main->symbols.len; i++)
-        if (f->main->symbols.data[i]->decl->kind == D_CONST)
-            VEC_PUSH(f->arena, &known, f->main->symbols.data[i]->name);
+    for (int k = -1; k < f->main->imports.len; k++) {
+        const Unit *u = k < 0 ? f->main : f->main->imports.data[k];
+        for (int i = 0; i < u->symbols.len; i++)
+            if (u->symbols.data[i]->decl->kind == D_CONST)
+                VEC_PUSH(f->arena, &known, u->symbols.data[i]->name);
+    }
     for (int i = 0; i < f->options->n_defines; i++) {
         const char *name = f->options->defines[i].name;
         bool used = f->define_used[i] || unit_find(f->main, intern_cstr(f->names, name)) != NULL;
+        for (int k = 0; k < f->main->imports.len && !used; k++)
+            used = is_constant(f->main->imports.data[k], intern_cstr(f->names, name));
         for (int k = 0; k < f->main->symbols.len && !used; k++)
             used = is_shape_name(f->main->symbols.data[k]->decl, name);
         if (used)

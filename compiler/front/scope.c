@@ -105,6 +105,17 @@ Frame frame_top(Front *f, Unit *u, Gen *gen)
     return (Frame){ .f = f, .gen = gen, .unit = u, .scope = scope_new(f, NULL) };
 }
 
+/* -D sets the constants that the main file can name: its own, and those of its imports. */
+static bool takes_define(Front *f, const Symbol *sym)
+{
+    if (sym->unit == f->main)
+        return true;
+    for (int i = 0; i < f->main->imports.len; i++)
+        if (f->main->imports.data[i] == sym->unit)
+            return unit_find(f->main, sym->name) == NULL;
+    return false;
+}
+
 Value symbol_value(Front *f, Symbol *sym)
 {
     if (sym->decl->kind != D_CONST)
@@ -117,7 +128,7 @@ Value symbol_value(Front *f, Symbol *sym)
         return value_bad();
     }
     sym->state = CONST_BUSY;
-    const char *text = sym->unit == f->main ? define_find(f, sym->name) : NULL;
+    const char *text = takes_define(f, sym) ? define_find(f, sym->name) : NULL;
     sym->value = text ? define_value(f, text) : eval(&fr, sym->decl->value);
     sym->state = CONST_DONE;
     return sym->value;

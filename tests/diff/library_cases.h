@@ -62,6 +62,9 @@ static const Case CASES[] = {
     { "x: f32[N, 4, 6]", "x |> learned_positions |> sinusoidal_positions |> feed_forward(10)", NULL, NULL },
     { "x: f32[N, 4, 8]", "x |> transformer_block(2, causal = true, rate = 0.1)", NULL, NULL },
     { "x: f32[N, 4, 8]", "x |> transformer_block(4, hidden = 12, activation = relu)", NULL, NULL },
+    { "x: f32[N, 4, 8]", "x |> transformer_block(2, rate = 0.1, post_norm = true)", NULL, NULL },
+    { "x: f32[N, 3, 6]", "x |> learned_positions(5)", NULL, NULL },
+    { "label: i32[N, 4]", "tied(label)", NULL, NULL },
     { "x: f32[N, 4], h: f32[N, 3]", "rnn_cell(x, h)", NULL, NULL },
     { "x: f32[N, 4], h: f32[N, 3]", "gru_cell(x, h)", NULL, NULL },
     { "x: f32[N, 4], h: f32[N, 3], c: f32[N, 3]", "lstm_both(x, h, c)", NULL, NULL },
@@ -103,6 +106,11 @@ enum { N_CASES = sizeof CASES / sizeof *CASES };
 static const char PRELUDE[] = "layer lstm_both(x, h, c) {\n"
                               "    a, b = lstm_cell(x, h, c)\n"
                               "    return a + 2 * b\n"
+                              "}\n"
+                              "layer tied(tokens) {\n"
+                              "    param table: f32[3, 5] = normal(0, 0.5)\n"
+                              "    hidden = gather(table, tokens) |> dense(5) |> tanh\n"
+                              "    return unembed(hidden, table)\n"
                               "}\n"
                               "layer own_init(x: f32[N, I]) {\n"
                               "    param a: f32[4, I] = orthogonal()\n"

@@ -30,6 +30,8 @@ ls "$work"/ir/*-front.ir "$work"/ir/*-grad.ir "$work"/ir/*-fuse.ir "$work"/ir/*-
     pass "a file for every pass" || fail "a file for every pass"
 "$NNC" dump examples/own_parts.nn --after front --entry reader >"$work/r4" && "$NNC" dump examples/own_parts.nn -D RANK=3 --after front --entry reader >"$work/r3"
 cmp -s "$work/r3" "$work/r4" && fail "-D changes a constant" || pass "-D changes a constant"
+printf 'import "%s/examples/own_parts.nn"\nnet again(image: f32[N, 28, 28, 1]) = reader(image)\n' "$NNC_SRC" >"$work/again.nn"
+"$NNC" dump "$work/again.nn" -D RANK=3 --after front | grep -q 'f32\[48,96,3\]' && pass "-D reaches constants of an import" || fail "-D reaches constants of an import"
 grep -q 'f32\[48,96,3\]' "$work/r3" && pass "-D RANK=3 shows in the shapes" || fail "-D RANK=3 shows in the shapes"
 "$NNC" emit examples/own_parts.nn -o "$work/c" --dump fuse 2>/dev/null | grep -q '^  kernel k0' && pass "--dump fuse" || fail "--dump fuse"
 "$NNC" emit examples/own_parts.nn -o "$work/c" --time-passes 2>&1 | grep -q '^fuse ' && pass "--time-passes" || fail "--time-passes"

@@ -174,6 +174,7 @@ typedef struct {
     int vector_registers;  /* 32, 16 */
     bool fma;
     int64_t l1, l2, l3;    /* bytes, of one core */
+    const struct LTuning *tuning; /* schedules found by measuring (loop/tile.h), or NULL */
 } LTarget;
 extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8;
 const LTarget *ltarget_find(const char *name); /* NULL: unknown */

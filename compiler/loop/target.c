@@ -8,11 +8,11 @@
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
 
-const LTarget LTARGET_GENERIC = { "generic", 16, 16, false, 32 * KIB, 256 * KIB, 4 * MIB };
-const LTarget LTARGET_PORTABLE = { "portable", 4, 16, false, 32 * KIB, 256 * KIB, 4 * MIB };
-const LTarget LTARGET_X86_V3 = { "x86-64-v3", 32, 16, true, 32 * KIB, 512 * KIB, 8 * MIB };
-const LTarget LTARGET_X86_V4 = { "x86-64-v4", 64, 32, true, 32 * KIB, 1 * MIB, 16 * MIB };
-const LTarget LTARGET_ARMV8 = { "armv8", 16, 32, true, 32 * KIB, 512 * KIB, 4 * MIB };
+const LTarget LTARGET_GENERIC = { "generic", 16, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, NULL };
+const LTarget LTARGET_PORTABLE = { "portable", 4, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, NULL };
+const LTarget LTARGET_X86_V3 = { "x86-64-v3", 32, 16, true, 32 * KIB, 512 * KIB, 8 * MIB, NULL };
+const LTarget LTARGET_X86_V4 = { "x86-64-v4", 64, 32, true, 32 * KIB, 1 * MIB, 16 * MIB, NULL };
+const LTarget LTARGET_ARMV8 = { "armv8", 16, 32, true, 32 * KIB, 512 * KIB, 4 * MIB, NULL };
 
 /* The named target that fits, with this machine's cache sizes: found once, constant from then on. */
 static LTarget host_target;

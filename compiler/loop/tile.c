@@ -4,6 +4,8 @@
  * up of the parts in a fixed order. */
 #include "loop/tile_micro.h"
 
+#include <string.h>
+
 /* One dimension of the grid: an output index in blocks, or the chunks of a split sum. */
 typedef struct {
     int index; /* -1: chunks */
@@ -237,8 +239,25 @@ void loop_contract_emit(LContract *c, const LTile *t)
         add_parts(&m, c->at);
 }
 
+static bool tuned(const LContract *c, const char *key, LTile *t)
+{
+    const LTuning *tuning = c->target->tuning;
+    for (int i = 0; i < tuning->n_choices; i++)
+        if (strcmp(tuning->choice[i].key, key) == 0 && !loop_contract_check(c, &tuning->choice[i].tile)) {
+            *t = tuning->choice[i].tile;
+            return true;
+        }
+    return false;
+}
+
 void loop_contract(LContract *c)
 {
-    LTile t = loop_contract_pick(c);
+    const LTuning *tuning = c->target->tuning;
+    const char *key = tuning ? loop_contract_key(c, c->func->arena) : NULL;
+    LTile t;
+    if (!tuning || !tuned(c, key, &t))
+        t = loop_contract_pick(c);
+    if (tuning && tuning->seen)
+        tuning->seen(tuning->user, c, key, &t);
     loop_contract_emit(c, &t);
 }

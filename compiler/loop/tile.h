@@ -58,7 +58,32 @@ typedef struct {
 LTile loop_contract_pick(const LContract *c);
 /* Emits the kernel as t says. t must be of the form that pick returns. */
 void loop_contract_emit(LContract *c, const LTile *t);
-/* pick, then emit. Works for every description (any strides, no reduction, one operand, extents of 1
+/* The schedules worth trying, cheapest by the cost model first: out[0] is the choice of pick. Returns how
+ * many were written, at most max (>= 1). For measuring. */
+int loop_contract_candidates(const LContract *c, LTile *out, int max);
+/* The contraction in one line: target, extents, strides. Equal keys get equal schedules and, but for
+ * the epilogue, equal code. */
+char *loop_contract_key(const LContract *c, Arena *arena);
+/* NULL when loop_contract_emit takes t for c, or why not: for schedules that come from a file. */
+const char *loop_contract_check(const LContract *c, const LTile *t);
+/* A schedule as one line of text, and back (NULL, or what is wrong with the text). */
+char *loop_tile_print(const LTile *t, Arena *arena);
+const char *loop_tile_read(const char *text, LTile *out);
+
+/* What a tuner knows: measured choices by key, and who wants to hear of every contraction. A choice that
+ * loop_contract_check refuses is passed over. */
+typedef struct {
+    const char *key;
+    LTile tile;
+} LTileChoice;
+typedef struct LTuning {
+    const LTileChoice *choice;
+    int n_choices;
+    void (*seen)(void *user, const LContract *c, const char *key, const LTile *used); /* or NULL */
+    void *user;
+} LTuning;
+
+/* pick (or the tuned choice), then emit. Works for every description (any strides, no reduction, one operand, extents of 1
  * or 0). Scratch for packed panels and partial sums is reserved by lfunc_scratch (read
  * func->scratch_bytes afterwards). The order of every sum is fixed by the description and target:
  * never by the number of threads. */

@@ -11,7 +11,8 @@ typedef struct {
     const LContract *c;
     int lanes;
     int64_t steps; /* product of the summed extents */
-    LTile best;
+    LTile *best;   /* the cheapest so far, in order */
+    int n, max;
 } Pick;
 
 static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
@@ -171,8 +172,12 @@ static void consider(Pick *p, LTile t)
             }
         }
     t.cost = cost + grid_cycles(p, &t);
-    if (p->best.cost == 0 || t.cost < p->best.cost)
-        p->best = t;
+    int at = p->n < p->max ? p->n++ : p->n;
+    for (; at > 0 && t.cost < p->best[at - 1].cost; at--)
+        if (at < p->max)
+            p->best[at] = p->best[at - 1];
+    if (at < p->max)
+        p->best[at] = t;
 }
 
 /* Tiles over given rows: all sizes that fit the registers. */
@@ -252,9 +257,9 @@ static void choose_split(const Pick *p, LTile *t)
     t->chunks = (longest + size - 1) / size;
 }
 
-LTile loop_contract_pick(const LContract *c)
+int loop_contract_candidates(const LContract *c, LTile *out, int max)
 {
-    Pick p = { .c = c, .steps = 1 };
+    Pick p = { .c = c, .steps = 1, .best = out, .max = max };
     int lanes = c->target->vector_bytes / 4;
     p.lanes = lanes < 4 ? 1 : lanes > 16 ? 16 : lanes;
     for (int k = c->n_out; k < c->n_index; k++)
@@ -274,8 +279,17 @@ LTile loop_contract_pick(const LContract *c)
                 consider_axis(&p, t);
         }
     }
-    p.best.parallel = p.best.cost > 6000; /* a fork and join costs about as much */
-    if (p.best.parallel)
-        choose_split(&p, &p.best);
-    return p.best;
+    for (int i = 0; i < p.n; i++) {
+        out[i].parallel = out[i].cost > 6000; /* a fork and join costs about as much */
+        if (out[i].parallel)
+            choose_split(&p, &out[i]);
+    }
+    return p.n;
+}
+
+LTile loop_contract_pick(const LContract *c)
+{
+    LTile t;
+    loop_contract_candidates(c, &t, 1);
+    return t;
 }

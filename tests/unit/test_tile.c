@@ -161,7 +161,10 @@ static void check(Case *k, const LTarget *target, const LTile *tile)
     Ctx ctx = { .f = lfunc_new(arena, "contract") };
     row_major(k);
     LContract c = describe(&ctx, k, target);
-    LTile t = tile ? *tile : loop_contract_pick(&c);
+    LTile t = tile ? *tile : loop_contract_pick(&c), again;
+    assert_null(loop_contract_check(&c, &t));
+    assert_null(loop_tile_read(loop_tile_print(&t, arena), &again));
+    assert_string_equal(loop_tile_print(&t, arena), loop_tile_print(&again, arena));
     loop_contract_emit(&c, &t);
     loop_hoist(ctx.f);
     const char *why = loop_verify(ctx.f, arena);
@@ -392,12 +395,98 @@ static void test_random(void **state)
     }
 }
 
+/* ---- a tuner's way in ---- */
+
+typedef struct {
+    int n;
+    const char *key;
+    LTile used;
+} Seen;
+
+static void note_seen(void *user, const LContract *c, const char *key, const LTile *used)
+{
+    Seen *s = user;
+    (void)c;
+    s->n++;
+    s->key = key;
+    s->used = *used;
+}
+
+static LTile tile_used(Case *k, const LTuning *tuning, Arena *arena, const char **key)
+{
+    Seen seen = { 0 };
+    LTuning told = *tuning;
+    told.seen = note_seen;
+    told.user = &seen;
+    LTarget target = LTARGET_X86_V4;
+    target.tuning = &told;
+    Ctx ctx = { .f = lfunc_new(arena, "contract") };
+    row_major(k);
+    LContract c = describe(&ctx, k, &target);
+    loop_contract(&c);
+    assert_null(loop_verify(ctx.f, arena));
+    assert_int_equal(seen.n, 1);
+    *key = seen.key;
+    return seen.used;
+}
+
+static void test_tuned(void **state)
+{
+    (void)state;
+    enum { M = 24, N = 80, K = 30, MOST = 40 };
+    Arena *arena = arena_new();
+    Case k = { "a b", 2, 3, 2, { M, N, K }, { 0 }, { { 0, { K, 0, 1 } }, { 0, { 0, 1, N } } }, 0, 0 };
+    row_major(&k);
+    Ctx ctx = { .f = lfunc_new(arena, "contract") };
+    LContract c = describe(&ctx, &k, &LTARGET_X86_V4);
+    LTile all[MOST], best = loop_contract_pick(&c);
+    int n = loop_contract_candidates(&c, all, MOST);
+    assert_int_equal(n, MOST);
+    assert_string_equal(loop_tile_print(&all[0], arena), loop_tile_print(&best, arena));
+    for (int i = 0; i < n; i++) {
+        assert_null(loop_contract_check(&c, &all[i]));
+        assert_true(i == 0 || all[i - 1].cost <= all[i].cost);
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(loop_tile_print(&all[j], arena), loop_tile_print(&all[i], arena));
+    }
+    const char *key, *tuned_key;
+    LTuning none = { 0 };
+    LTile used = tile_used(&k, &none, arena, &key);
+    assert_string_equal(loop_tile_print(&used, arena), loop_tile_print(&best, arena));
+    LTileChoice choice = { key, all[MOST - 1] };
+    LTuning tuning = { .choice = &choice, .n_choices = 1 };
+    used = tile_used(&k, &tuning, arena, &tuned_key);
+    assert_string_equal(tuned_key, key);
+    assert_string_equal(loop_tile_print(&used, arena), loop_tile_print(&choice.tile, arena));
+    /* What does not fit is passed over. */
+    choice.tile.rows[0] = M + 1;
+    used = tile_used(&k, &tuning, arena, &tuned_key);
+    assert_string_equal(loop_tile_print(&used, arena), loop_tile_print(&best, arena));
+    choice.tile = best;
+    choice.tile.vec = 7;
+    assert_non_null(loop_contract_check(&c, &choice.tile));
+    choice.tile = best;
+    choice.tile.lanes = 32;
+    assert_non_null(loop_contract_check(&c, &choice.tile));
+    choice.tile = best;
+    choice.tile.pack[0] = true;
+    assert_non_null(loop_contract_check(&c, &choice.tile));
+    choice.tile = best;
+    choice.tile.split = 2;
+    choice.tile.chunks = 7;
+    assert_non_null(loop_contract_check(&c, &choice.tile));
+    assert_non_null(loop_tile_read("outer vec 1", &used));
+    assert_non_null(loop_tile_read("", &used));
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_tuned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,126 @@
+/* Contractions and schedules as text, for a tuner's files, and the check of a schedule that comes from
+ * one. */
+#include "loop/tile_micro.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the contraction ---- */
+
+static void add_list(Text *text, const char *name, const int64_t *value, int n)
+{
+    text_addf(text, " %s", name);
+    for (int k = 0; k < n; k++)
+        text_addf(text, "%c%lld", k ? ',' : ' ', (long long)value[k]);
+}
+
+char *loop_contract_key(const LContract *c, Arena *arena)
+{
+    static const char *const NAME[] = { "a", "b" };
+    Text text = { .arena = arena };
+    text_addf(&text, "%s/%d", c->target->name, c->target->vector_bytes);
+    add_list(&text, "out", c->extent, c->n_out);
+    add_list(&text, "sum", c->extent + c->n_out, c->n_index - c->n_out);
+    add_list(&text, "y", c->out_stride, c->n_out);
+    for (int o = 0; o < c->n_operand; o++) {
+        add_list(&text, NAME[o], c->operand[o].stride, c->n_index);
+        if (c->costly[o])
+            text_add(&text, " costly");
+    }
+    return text.data;
+}
+
+/* ---- the schedule ---- */
+
+char *loop_tile_print(const LTile *t, Arena *arena)
+{
+    return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d %d:%d pack %d%d split %d:%lld %s",
+                        t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0],
+                        t->rows[0], t->row[1], t->rows[1], t->pack[0], t->pack[1], t->split,
+                        (long long)t->chunks, t->parallel ? "parallel" : "serial");
+}
+
+const char *loop_tile_read(const char *text, LTile *out)
+{
+    char kind[8], how[12];
+    int pack, end = 0;
+    long long chunks;
+    LTile t = { 0 };
+    int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d %d:%d pack %2d split %d:%lld %11s%n", kind,
+                   &t.vec, &t.lanes, &t.cols, &t.row[0], &t.rows[0], &t.row[1], &t.rows[1], &pack, &t.split,
+                   &chunks, how, &end);
+    if (n != 12 || text[end])
+        return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12 -1:1 pack 01 split -1:0 parallel'";
+    if (strcmp(kind, "outer") != 0 && strcmp(kind, "dot") != 0)
+        return "the kind is neither 'outer' nor 'dot'";
+    if (strcmp(how, "parallel") != 0 && strcmp(how, "serial") != 0)
+        return "it ends with neither 'parallel' nor 'serial'";
+    t.kind = kind[0] == 'd' ? TILE_DOT : TILE_OUTER;
+    t.pack[0] = pack / 10 == 1;
+    t.pack[1] = pack % 10 == 1;
+    t.chunks = chunks;
+    t.parallel = how[0] == 'p';
+    *out = t;
+    return NULL;
+}
+
+/* ---- does it fit? ---- */
+
+static bool is_output(const LContract *c, int k) { return k >= 0 && k < c->n_out; }
+
+static const char *check_rows(const LContract *c, const LTile *t)
+{
+    for (int r = 0; r < 2; r++) {
+        if (t->row[r] == -1 && t->rows[r] == 1)
+            continue;
+        if (!is_output(c, t->row[r]) || t->row[r] == t->vec)
+            return "rows are not along an output index of their own";
+        if (t->rows[r] < 1 || t->rows[r] > c->extent[t->row[r]])
+            return "more rows than the index has values";
+    }
+    if (t->row[0] >= 0 && t->row[0] == t->row[1])
+        return "both rows are along one index";
+    if (t->row[0] < 0 && t->row[1] >= 0)
+        return "the second rows without the first";
+    return NULL;
+}
+
+static const char *check_pack(const LContract *c, const LTile *t, int o)
+{
+    if (!t->pack[o])
+        return NULL;
+    if (o >= c->n_operand || t->kind != TILE_OUTER || t->lanes < 2 || !c->operand[o].stride[t->vec])
+        return "panels of an operand that has no lanes";
+    for (int r = 0; r < 2; r++)
+        if (t->row[r] >= 0 && c->operand[o].stride[t->row[r]])
+            return "panels of an operand that changes along the rows";
+    return NULL;
+}
+
+const char *loop_contract_check(const LContract *c, const LTile *t)
+{
+    int most = c->target->vector_bytes / 4;
+    bool dot = t->kind == TILE_DOT;
+    if (t->vec < -1 || t->vec >= c->n_index || (t->vec >= 0 && dot != (t->vec >= c->n_out)) || (t->vec < 0 && dot))
+        return "lanes along an index that is not there, or not of this kind";
+    if (t->lanes != 1 && (t->vec < 0 || t->lanes > most || (t->lanes != 4 && t->lanes != 8 && t->lanes != 16)))
+        return "a number of lanes that the target does not have";
+    if (t->cols < 1 || (t->vec < 0 && t->cols != 1))
+        return "no columns";
+    const char *why = check_rows(c, t);
+    if (why)
+        return why;
+    if ((int64_t)t->cols * t->rows[0] * t->rows[1] > TILE_MAX_ACC)
+        return "more accumulators than a tile may have";
+    for (int o = 0; o < 2; o++)
+        if ((why = check_pack(c, t, o)))
+            return why;
+    if (t->split == -1)
+        return NULL;
+    if (t->split < c->n_out || t->split >= c->n_index || t->split == t->vec)
+        return "a split of what is not summed, or runs along the lanes";
+    if (t->chunks < 2 || t->chunks > c->extent[t->split])
+        return "a split into too few or too many chunks";
+    int64_t size = (c->extent[t->split] + t->chunks - 1) / t->chunks;
+    return (t->chunks - 1) * size < c->extent[t->split] ? NULL : "a split with empty chunks";
+}

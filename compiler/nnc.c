@@ -114,14 +114,39 @@ const nnc_stage *nnc_stages(const nnc *n, int *count)
 
 /* ---- text to graphs ---- */
 
+/* A message that may hold a note, as the rooms without diagnostics give them. */
+static int report(nnc *n, const char *why)
+{
+    const char *note = strstr(why, "\nnote: ");
+    size_t len = note ? (size_t)(note - why) : strlen(why);
+    diag_error(&n->diags, SPAN_NONE, "%.*s", (int)len, why);
+    if (note)
+        diag_note(&n->diags, SPAN_NONE, "%s", note + strlen("\nnote: "));
+    return -1;
+}
+
+/* The processor that code is made for: named by kind, by its own name, or this machine's. */
+static int choose_target(nnc *n)
+{
+    const nnc_options *o = &n->opt;
+    const char *why = NULL;
+    if (o->target && (o->target_cpu || o->target_triple))
+        return report(n, "--target names a kind of processor, --target-cpu and --target-triple name one\n"
+                         "note: leave one of them out");
+    if (o->target_cpu || o->target_triple)
+        n->target = ltarget_of_cpu(n->arena, o->target_triple, o->target_cpu, &why);
+    else
+        n->target = o->target ? ltarget_find(o->target) : ltarget_host();
+    if (!n->target && !why)
+        why = arena_printf(n->arena, "unknown target '%s'\nnote: known: " LTARGET_NAMES
+                                     "; or name a processor with --target-cpu", o->target);
+    return n->target ? 0 : report(n, why);
+}
+
 int nnc_load(nnc *n, const char *path)
 {
-    n->target = n->opt.target ? ltarget_find(n->opt.target) : ltarget_host();
-    if (!n->target) {
-        diag_error(&n->diags, SPAN_NONE, "unknown target '%s'", n->opt.target);
-        diag_note(&n->diags, SPAN_NONE, "known: generic, portable, x86-64-v3, x86-64-v4, armv8");
+    if (choose_target(n))
         return -1;
-    }
     n->path = arena_strdup(n->arena, path);
     const char *why = NULL;
     Source *source = source_read(n->arena, path, &why);

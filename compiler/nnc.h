@@ -35,7 +35,8 @@ typedef struct {
     int n_extra_batches;
     const char *const *define_names, *const *define_values; /* -D NAME=VALUE */
     int n_defines;
-    const char *target; /* processor: NULL what this machine has; see nnc_targets */
+    const char *target; /* kind of processor, "x86-64-v3"; NULL: what this machine has */
+    const char *target_cpu, *target_triple; /* or a processor as LLVM and GCC name it, under a triple */
     bool no_fuse;       /* every operation a kernel of its own */
     bool verify;        /* run the IR verifiers after every pass */
 } nnc_options;

@@ -1,8 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that building and testing nnc needs, where they are missing. Says what
 # it does; uses sudo where the user is not root; does nothing when all is there.
+#   make/deps.sh [test]     test: also what runs code of other machines (cross compilers, qemu-user)
 set -e
 packages="gcc g++ libc6-dev clang libclang-rt-14-dev flex bison zlib1g-dev libcjson-dev libcmocka-dev libomp-dev python3-numpy"
+if [ "$1" = test ]; then
+    packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"
+fi
 missing=
 for p in $packages; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

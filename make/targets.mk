@@ -1,5 +1,5 @@
 # What users type. `make help` prints the lines marked with two hashes.
-.PHONY: help deps demo test quick asan fuzz check bless bench clean
+.PHONY: help deps deps-test demo test quick asan fuzz check bless bench clean
 DEPS ?= yes
 
 help: ## this list
@@ -9,13 +9,17 @@ deps:
 ifneq ($(DEPS),no)
 	@sh make/deps.sh
 endif
+deps-test:
+ifneq ($(DEPS),no)
+	@sh make/deps.sh test
+endif
 
 demo: deps ## trains a digit classifier, emits it as C, compiles that, shows that both predict the same
 	@echo "building $(B)/nnc"
 	@$(MAKE) --no-print-directory -j2 all >/dev/null
 	@bash examples/demo.sh $(B)
 
-test: deps ## builds everything and runs every test
+test: deps-test ## builds everything and runs every test
 	@echo "building $(B)/nnc and the test programs"
 	@$(MAKE) --no-print-directory -j2 tests >/dev/null
 	@bash tests/run.sh $(B)

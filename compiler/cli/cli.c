@@ -142,6 +142,8 @@ nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra)
                       .define_values = args->define_values,
                       .n_defines = args->n_defines,
                       .target = args->portable && !args->target ? "portable" : args->target,
+                      .target_cpu = args->target_cpu,
+                      .target_triple = args->target_triple,
                       .no_fuse = args->no_fuse,
                       .verify = true }; /* costs a millisecond, and a fault of ours never becomes wrong code */
     if (args->dump_pass || args->dump_dir) {

@@ -13,7 +13,7 @@ typedef struct {
     Arena *arena;
     const char *file;
     const char *data, *output, *weights, *init, *resume, *checkpoint;
-    const char *after, *entry, *dump_pass, *dump_dir, *target, *train;
+    const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
     bool json, write, check, no_fuse, portable, time_passes, help, training_data, no_checkpoint;
     bool loaded_before; /* the file was loaded once already: its warnings were shown */

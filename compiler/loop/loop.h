@@ -167,18 +167,30 @@ typedef struct {
     Vec(LEntry *) entries;
 } LProgram;
 
-/* What the scheduler may know of the processor. */
+/* What the scheduler may know of the processor (vectors, registers, caches), and what the processor is
+ * called, in the words of LLVM and GCC, for whoever makes machine code for it. */
 typedef struct {
     const char *name;      /* "x86-64-v4" */
     int vector_bytes;      /* 64, 32, 16; 4: scalar code only */
     int vector_registers;  /* 32, 16 */
     bool fma;
     int64_t l1, l2, l3;    /* bytes, of one core */
+    const char *triple;    /* NULL: this machine's */
+    const char *cpu;       /* NULL: this machine's, with all that it has */
+    const char *features;  /* beyond what the cpu has ("+v"), or NULL */
     const struct LTuning *tuning; /* schedules found by measuring (loop/tile.h), or NULL */
 } LTarget;
-extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8;
+extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8,
+    LTARGET_RISCV64, LTARGET_RISCV64_V;
+#define LTARGET_NAMES "generic, portable, x86-64-v3, x86-64-v4, armv8, riscv64, riscv64-v"
 const LTarget *ltarget_find(const char *name); /* NULL: unknown */
 const LTarget *ltarget_host(void);             /* what this machine has */
+/* The target of a processor as LLVM and GCC name it ("znver4", "cortex-a72"; NULL: the architecture's
+ * baseline) under a target triple ("aarch64-linux-gnu"; NULL: this machine's). "native" is this
+ * machine's processor. NULL with *why, which may hold a note, when one of them is not known. */
+const LTarget *ltarget_of_cpu(Arena *arena, const char *triple, const char *cpu, const char **why);
+/* Is code for it meant for this machine's architecture? (Its instructions may still be missing.) */
+bool ltarget_is_native(const LTarget *t);
 
 /* Sets uses_ctx and makes the variables seed, step and epoch. */
 void lfunc_use_ctx(LFunc *f);

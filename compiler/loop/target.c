@@ -1,5 +1,6 @@
 /* What the scheduler may know of processors: named targets, and the machine this runs on (vector
- * extensions by the compiler's CPU queries, cache sizes from the C library). */
+ * extensions by the compiler's CPU queries, cache sizes from the C library). Processors by their own
+ * names are in target_cpu.c. */
 #include "loop/loop.h"
 
 #include <pthread.h>
@@ -8,11 +9,38 @@
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
 
-const LTarget LTARGET_GENERIC = { "generic", 16, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, NULL };
-const LTarget LTARGET_PORTABLE = { "portable", 4, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, NULL };
-const LTarget LTARGET_X86_V3 = { "x86-64-v3", 32, 16, true, 32 * KIB, 512 * KIB, 8 * MIB, NULL };
-const LTarget LTARGET_X86_V4 = { "x86-64-v4", 64, 32, true, 32 * KIB, 1 * MIB, 16 * MIB, NULL };
-const LTarget LTARGET_ARMV8 = { "armv8", 16, 32, true, 32 * KIB, 512 * KIB, 4 * MIB, NULL };
+/* The triple of a named target is this machine's own where that is of the architecture. */
+#define X86_TRIPLE "x86_64-unknown-linux-gnu"
+#define ARM_TRIPLE "aarch64-unknown-linux-gnu"
+#define RISCV_TRIPLE "riscv64-unknown-linux-gnu"
+#if defined(__x86_64__)
+#undef X86_TRIPLE
+#define X86_TRIPLE NULL
+#elif defined(__aarch64__)
+#undef ARM_TRIPLE
+#define ARM_TRIPLE NULL
+#elif defined(__riscv) && __riscv_xlen == 64
+#undef RISCV_TRIPLE
+#define RISCV_TRIPLE NULL
+#endif
+
+/* Caches are those of a plain core of the kind. Names of processors are LLVM's. */
+const LTarget LTARGET_GENERIC = { "generic", 16, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, NULL, "generic", NULL, NULL };
+const LTarget LTARGET_PORTABLE = { "portable", 4, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, NULL, "generic", NULL, NULL };
+const LTarget LTARGET_X86_V3 = { "x86-64-v3", 32, 16, true, 32 * KIB, 512 * KIB, 8 * MIB,
+                                 X86_TRIPLE, "x86-64-v3", NULL, NULL };
+const LTarget LTARGET_X86_V4 = { "x86-64-v4", 64, 32, true, 32 * KIB, 1 * MIB, 16 * MIB,
+                                 X86_TRIPLE, "x86-64-v4", NULL, NULL };
+const LTarget LTARGET_ARMV8 = { "armv8", 16, 32, true, 32 * KIB, 512 * KIB, 4 * MIB,
+                                ARM_TRIPLE, "generic", NULL, NULL };
+/* RISC-V: vectors are an extension, so the plain target is scalar with 32 float registers. Where there
+ * is V, its registers hold at least 128 bits on every implementation: vectors of four floats, one
+ * register each, are code that runs on all of them. (Longer registers are used by naming the
+ * processor; vectors of a length unknown to the compiler do not fit fixed register tiles.) */
+const LTarget LTARGET_RISCV64 = { "riscv64", 4, 32, true, 32 * KIB, 256 * KIB, 2 * MIB,
+                                  RISCV_TRIPLE, "generic-rv64", "+m,+a,+f,+d,+c", NULL };
+const LTarget LTARGET_RISCV64_V = { "riscv64-v", 16, 32, true, 32 * KIB, 256 * KIB, 2 * MIB,
+                                    RISCV_TRIPLE, "generic-rv64", "+m,+a,+f,+d,+c,+v", NULL };
 
 /* The named target that fits, with this machine's cache sizes: found once, constant from then on. */
 static LTarget host_target;
@@ -30,6 +58,8 @@ static const LTarget *host_base(void)
     return &LTARGET_GENERIC;
 #elif defined(__aarch64__)
     return &LTARGET_ARMV8;
+#elif defined(__riscv) && __riscv_xlen == 64
+    return &LTARGET_RISCV64;
 #else
     return &LTARGET_GENERIC;
 #endif
@@ -44,6 +74,7 @@ static int64_t cache_bytes(int name, int64_t otherwise)
 static void host_find(void)
 {
     LTarget t = *host_base();
+    t.triple = t.cpu = t.features = NULL;
 #ifdef _SC_LEVEL1_DCACHE_SIZE
     t.l1 = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, t.l1);
     t.l2 = cache_bytes(_SC_LEVEL2_CACHE_SIZE, t.l2);
@@ -61,7 +92,8 @@ const LTarget *ltarget_host(void)
 const LTarget *ltarget_find(const char *name)
 {
     static const LTarget *const ALL[] = { &LTARGET_GENERIC, &LTARGET_PORTABLE, &LTARGET_X86_V3,
-                                          &LTARGET_X86_V4, &LTARGET_ARMV8 };
+                                          &LTARGET_X86_V4, &LTARGET_ARMV8, &LTARGET_RISCV64,
+                                          &LTARGET_RISCV64_V };
     if (strcmp(name, "native") == 0 || strcmp(name, "host") == 0)
         return ltarget_host();
     for (size_t i = 0; i < sizeof ALL / sizeof *ALL; i++)

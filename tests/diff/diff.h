@@ -3,29 +3,17 @@
  *   Diff *d = diff_new("name");
  *   Graph *g = diff_graph(d, "case"); ... build or read its nodes ...
  *   diff_finish(d, g, options of the input values);   runs the evaluator
- *   DiffBuild b = diff_build(d, options);             passes, lowering, C, compiler, dlopen
+ *   DiffBuild b = diff_build(d, options);             passes, lowering, a back end, loading
  *   diff_check(d, &b, 1e-4);                          runs every entry, compares
  *
- * One Diff serves one build: passes change the graphs. Everything here fails the running test. */
+ * One Diff serves one target and one way of fusion (passes change the graphs), and any number of back
+ * ends, which are given the same loops one after the other: diff_build, diff_unload, diff_build ...
+ * Everything here fails the running test. */
 #ifndef NNC_TESTS_DIFF_H
 #define NNC_TESTS_DIFF_H
-#include <dlfcn.h>
 #include <math.h>
-#include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "back/c/c.h"
-#include "native.h"
+#include "diff_build.h"
 #include "ops/build.h"
 #include "passes/passes.h"
 
@@ -50,22 +38,10 @@ typedef struct {
     Vec(DiffCase) cases;
     uint64_t random;
     nnr_ctx ctx;
-} Diff;
-
-typedef struct {
-    const LTarget *target; /* NULL: what this machine has */
+    LProgram *program; /* after the first build */
+    const LTarget *target;
     bool no_fuse;
-    const char *cc, *flags; /* NULL: gcc, flags for the machine with OpenMP */
-    bool compile_only;
-} DiffOptions;
-
-typedef struct {
-    LProgram *program;
-    char *dir, *source;
-    void *library;
-} DiffBuild;
-
-static const char DIFF_WARN[] = "-std=c11 -Wall -Wextra -Wpedantic -Werror -ffp-contract=fast";
+} Diff;
 
 static inline Diff *diff_new(const char *name)
 {
@@ -183,56 +159,21 @@ static inline LProgram *diff_lower(Diff *d, const DiffOptions *o)
     return program;
 }
 
-static inline void diff_write(Diff *d, const char *dir, const char *name, const char *text)
-{
-    const char *path = arena_printf(d->arena, "%s/%s", dir, name);
-    const char *fault = text_write_file(d->arena, path, text, strlen(text));
-    if (fault)
-        fail_msg("%s: %s", path, fault);
-}
-
-/* Runs a command; on failure shows what it printed and keeps the folder. */
-static inline void diff_run(Diff *d, const char *dir, const char *command)
-{
-    struct stat log;
-    bool ok = system(arena_printf(d->arena, "%s > %s/log 2>&1", command, dir)) == 0;
-    /* Silent where the documented flags are given; else gcc notes how wide vectors are passed. */
-    bool silent = strstr(command, "-march=native") && stat(arena_printf(d->arena, "%s/log", dir), &log) == 0;
-    if (ok && (!silent || log.st_size == 0))
-        return;
-    if (system(arena_printf(d->arena, "head -c 4000 %s/log >&2", dir)) != 0)
-        fprintf(stderr, "(no output)\n");
-    fail_msg("failed: %s", command);
-}
-
 static inline DiffBuild diff_build(Diff *d, DiffOptions o)
 {
     omp_set_num_threads(2); /* also makes this program hold on to libgomp, whose threads outlive the library */
-    DiffBuild b = { .program = diff_lower(d, &o) };
-    const char *why = NULL;
-    b.dir = native_temp_dir(d->arena, &why);
-    if (!b.dir)
-        fail_msg("%s", why);
-    CBackOptions back = { .inline_header = true, .wrappers = true };
-    b.source = back_c_source(d->arena, b.program, &back);
-    diff_write(d, b.dir, "x.c", b.source);
-    const char *cc = o.cc ? o.cc : "gcc", *flags = o.flags ? o.flags : "-O1 -march=native -fopenmp";
-    if (o.compile_only) {
-        diff_run(d, b.dir, arena_printf(d->arena, "%s %s %s -c -o %s/x.o %s/x.c", cc, DIFF_WARN, flags, b.dir, b.dir));
-        return b;
+    if (!d->program) {
+        d->program = diff_lower(d, &o);
+        d->target = o.target;
+        d->no_fuse = o.no_fuse;
     }
-    diff_run(d, b.dir, arena_printf(d->arena, "%s %s %s -shared -fPIC -o %s/x.so %s/x.c -lm", cc, DIFF_WARN, flags, b.dir, b.dir));
-    b.library = dlopen(arena_printf(d->arena, "%s/x.so", b.dir), RTLD_NOW | RTLD_LOCAL);
-    if (!b.library)
-        fail_msg("%s", dlerror());
-    return b;
+    assert_true(d->target == o.target && d->no_fuse == o.no_fuse);
+    return diff_compile(d->arena, d->program, &o);
 }
 
 static inline void diff_close(Diff *d, DiffBuild *b)
 {
-    if (b->library)
-        dlclose(b->library);
-    native_remove_dir(d->arena, b->dir);
+    diff_unload(d->arena, b);
     arena_free(d->arena);
 }
 
@@ -286,24 +227,24 @@ static inline bool diff_close_enough(const void *got, const Tensor *want, double
     return true;
 }
 
-typedef struct {
-    void *weights, *slots, *arena;
-    const void **in;
-    void **out;
-} DiffMemory;
-
-static inline const LEntry *diff_entry(const DiffBuild *b, const char *name)
+static inline int diff_entry_index(const DiffBuild *b, const DiffCase *c)
 {
     for (int i = 0; i < b->program->entries.len; i++)
-        if (strcmp(b->program->entries.data[i]->name, name) == 0)
-            return b->program->entries.data[i];
-    fail_msg("no entry %s", name);
-    return NULL;
+        if (strcmp(b->program->entries.data[i]->name, c->graph->name) == 0 &&
+            b->program->entries.data[i]->batch == c->graph->batch)
+            return i;
+    fail_msg("no entry %s", c->graph->name);
+    return -1;
+}
+
+static inline const LEntry *diff_entry(const DiffBuild *b, const DiffCase *c)
+{
+    return b->program->entries.data[diff_entry_index(b, c)];
 }
 
 static inline DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *c)
 {
-    const LEntry *e = diff_entry(b, c->graph->name);
+    const LEntry *e = diff_entry(b, c);
     DiffMemory m = { diff_block(b->program->weights_bytes), diff_block(b->program->slots_bytes), diff_block(e->arena_bytes),
                      ARENA_ARRAY(d->arena, const void *, e->n_in + 1), ARENA_ARRAY(d->arena, void *, e->n_out + 1) };
     for (int i = 0; i < b->program->n_globals; i++) {
@@ -321,19 +262,13 @@ static inline DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *
         for (int k = 0; k < c->n_outputs; k++)
             if (strcmp(c->outputs[k].name, e->out[i].name) == 0)
                 m.out[i] = diff_block(diff_bytes(&c->outputs[k].value));
-    const char *name = back_c_wrapper_name(d->arena, b->program, e);
-    nnr_entry_fn run;
-    void *symbol = dlsym(b->library, name);
-    if (!symbol)
-        fail_msg("%s", dlerror());
-    memcpy(&run, &symbol, sizeof run);
-    run(m.weights, m.slots, m.in, m.out, m.arena, &d->ctx);
+    diff_enter(d->arena, b, diff_entry_index(b, c), &m, &d->ctx);
     return m;
 }
 
 static inline void diff_free(const DiffBuild *b, const DiffCase *c, DiffMemory *m)
 {
-    const LEntry *e = diff_entry(b, c->graph->name);
+    const LEntry *e = diff_entry(b, c);
     for (int i = 0; i < e->n_in; i++)
         free((void *)(uintptr_t)m->in[i]);
     for (int i = 0; i < e->n_out; i++)
@@ -353,7 +288,7 @@ static inline const Tensor *diff_expected(const DiffCase *c, const char *output)
 
 static inline bool diff_check_case(Diff *d, const DiffBuild *b, const DiffCase *c, double tolerance)
 {
-    const LEntry *e = diff_entry(b, c->graph->name);
+    const LEntry *e = diff_entry(b, c);
     DiffMemory m = diff_call(d, b, c);
     bool ok = true;
     for (int i = 0; i < e->n_out && ok; i++)
@@ -382,7 +317,7 @@ static inline void diff_check_threads(Diff *d, const DiffBuild *b)
     static const int THREADS[] = { 2, 5 };
     for (int i = 0; i < d->cases.len; i++) {
         const DiffCase *c = &d->cases.data[i];
-        const LEntry *e = diff_entry(b, c->graph->name);
+        const LEntry *e = diff_entry(b, c);
         omp_set_num_threads(1);
         DiffMemory one = diff_call(d, b, c);
         for (int t = 0; t < 2; t++) {

@@ -44,8 +44,8 @@ static Emitted emit(const LTarget *target)
     e.dir = native_temp_dir(e.d->arena, &why);
     assert_non_null(e.dir);
     CBackOptions o = { 0 };
-    diff_write(e.d, e.dir, "my_net.c", back_c_source(e.d->arena, e.program, &o));
-    diff_write(e.d, e.dir, "my_net.h", back_c_header(e.d->arena, e.program, &o));
+    diff_write(e.d->arena, e.dir, "my_net.c", back_c_source(e.d->arena, e.program, &o));
+    diff_write(e.d->arena, e.dir, "my_net.h", back_c_header(e.d->arena, e.program, &o));
     return e;
 }
 
@@ -57,7 +57,7 @@ static void finish(Emitted *e)
 
 static void run_in(Emitted *e, const char *command)
 {
-    diff_run(e->d, e->dir, arena_printf(e->d->arena, "cd %s && %s", e->dir, command));
+    diff_run(e->d->arena, e->dir, arena_printf(e->d->arena, "cd %s && %s", e->dir, command));
 }
 
 static void source_and_header_stand_alone(void **state)
@@ -65,7 +65,7 @@ static void source_and_header_stand_alone(void **state)
     (void)state;
     Emitted e = emit(&LTARGET_X86_V4);
     run_in(&e, "gcc -std=c11 -Wall -Wextra -Wpedantic -Wmissing-prototypes -Werror -O1 -c my_net.c");
-    diff_write(e.d, e.dir, "user.cpp", "#include \"my_net.h\"\nint main() { return (int)sizeof(my_net_weights) == 0; }\n");
+    diff_write(e.d->arena, e.dir, "user.cpp", "#include \"my_net.h\"\nint main() { return (int)sizeof(my_net_weights) == 0; }\n");
     if (system("g++ --version >/dev/null 2>&1") == 0)
         run_in(&e, "g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -c user.cpp");
     finish(&e);
@@ -128,8 +128,8 @@ static void probes_compile_in(void **state)
     (void)state;
     Emitted e = emit(&LTARGET_X86_V3);
     CBackOptions o = { .probes = true };
-    diff_write(e.d, e.dir, "my_net.c", back_c_source(e.d->arena, e.program, &o));
-    diff_write(e.d, e.dir, "probe.c",
+    diff_write(e.d->arena, e.dir, "my_net.c", back_c_source(e.d->arena, e.program, &o));
+    diff_write(e.d->arena, e.dir, "probe.c",
                "#include <stdio.h>\n"
                "#define NNC_PROBE(path, file, line, at, count, type) printf(\"%s %s:%d %d %s\\n\", path, file, line, "
                "(int)(count), type), (void)(at)\n"
@@ -158,7 +158,7 @@ static void program_table_compiles(void **state)
     char *text = back_c_program(e.d->arena, e.program, &train, 1);
     assert_non_null(strstr(text, "\\\"quoted\\\""));
     assert_non_null(strstr(text, "a\\\\b.csv"));
-    diff_write(e.d, e.dir, "main.c", text);
+    diff_write(e.d->arena, e.dir, "main.c", text);
     char root[4096];
     assert_non_null(getcwd(root, sizeof root));
     run_in(&e, arena_printf(e.d->arena, "gcc -std=c11 -Wall -Wextra -Werror -I%s/runtime -c main.c",

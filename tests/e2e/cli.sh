@@ -16,7 +16,15 @@ says "a folder for a file" "Is a directory" "$NNC" check examples
 says "bad -D" "NAME=VALUE" "$NNC" check examples/mnist_mlp.nn -D x
 says "unknown pass" "no pass is named 'fussion'" "$NNC" dump examples/mnist_mlp.nn --after fussion
 says "unknown entry" "entry points:" "$NNC" dump examples/mnist_mlp.nn --after front --entry nothing
-says "unknown target" "known: generic" "$NNC" emit examples/mnist_mlp.nn -o "$work/x" --target z80
+says "unknown target" "known: generic, portable, x86-64-v3, x86-64-v4, armv8, riscv64, riscv64-v" "$NNC" emit examples/mnist_mlp.nn -o "$work/x" --target z80
+says "unknown processor" "did you mean skylake?" "$NNC" emit examples/mnist_mlp.nn -o "$work/x" --target-triple x86_64-linux-gnu --target-cpu skylark
+says "unknown triple" "unknown target triple 'z80-elf'" "$NNC" emit examples/mnist_mlp.nn -o "$work/x" --target-triple z80-elf
+says "two ways to name a target" "leave one of them out" "$NNC" emit examples/mnist_mlp.nn -o "$work/x" --target armv8 --target-cpu cortex-a72
+[[ -e $work/x ]] && fail "nothing written for them" || pass "nothing written for them"
+for t in "znver4 f32x16" "skylake f32x8" "nehalem f32x4"; do
+    "$NNC" dump examples/mnist_mlp.nn --after lower --target-triple x86_64-linux-gnu --target-cpu ${t% *} | grep -q "load.${t#* }" &&
+        pass "${t% *} gets vectors ${t#* }" || fail "${t% *} gets vectors ${t#* }"
+done
 says "train without data" "needs --data" "$NNC" train examples/mnist_mlp.nn
 says "data not there" "nowhere" "$NNC" train examples/mnist_mlp.nn --data "$work/nowhere"
 says "eval without weights" "needs --weights" "$NNC" eval examples/mnist_mlp.nn --data x

@@ -453,16 +453,6 @@ static void test_min_max(void **state)
     arena_free(arena);
 }
 
-static void test_targets(void **state)
-{
-    (void)state;
-    assert_ptr_equal(ltarget_find("x86-64-v4"), &LTARGET_X86_V4);
-    assert_ptr_equal(ltarget_find("portable"), &LTARGET_PORTABLE);
-    assert_ptr_equal(ltarget_find("native"), ltarget_host());
-    assert_null(ltarget_find("pdp11"));
-    assert_true(ltarget_host()->l1 >= 1024 && ltarget_host()->vector_bytes >= 16);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,8 +460,7 @@ int main(void)
         cmocka_unit_test(test_read_errors),      cmocka_unit_test(test_verifier),
         cmocka_unit_test(test_verifier_structures), cmocka_unit_test(test_builders),
         cmocka_unit_test(test_hoist),            cmocka_unit_test(test_unroll),
-        cmocka_unit_test(test_tidy),            
-        cmocka_unit_test(test_eval_faults),      cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_tidy),             cmocka_unit_test(test_eval_faults),
         cmocka_unit_test(test_min_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

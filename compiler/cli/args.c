@@ -35,6 +35,7 @@ static const Option OPTIONS[] = {
     { "--json", NULL, NULL, "one JSON object a line", O_FLAG, AT(json), false },
     { "--input", NULL, "[NAME=]FILE", "input of the network (npy, idx, csv); may be repeated", O_INPUT, 0, false },
     { "--output-file", "--output", "[NAME=]FILE", "where an output goes (npy); may be repeated", O_OUTPUT, 0, false },
+    { "--fusion", NULL, NULL, "every kernel, and why it is not one with those it reads from", O_FLAG, AT(fusion), false },
     { "--entry", NULL, "NAME", "entry point: a net, or a training step", O_TEXT, AT(entry), false },
     { "--after", NULL, "PASS", "the pass after which the IR is shown", O_TEXT, AT(after), false },
     { "--write", NULL, NULL, "rewrite the file in place", O_FLAG, AT(write), false },

@@ -9,7 +9,8 @@
 static const CliCommand COMMANDS[] = {
     { "check", "FILE.nn", "names, types, shapes: diagnostics or silence", "--batch", cmd_check },
     { "fmt", "FILE.nn [--write | --check]", "canonical text of a file", "--write --check", cmd_fmt },
-    { "show", "FILE.nn [--json]", "layers, parameters, multiply-adds, memory", "--json --batch", cmd_show },
+    { "show", "FILE.nn [--fusion] [--json]", "layers, parameters, multiply-adds, memory; fusion's reasons",
+      "--json --batch --fusion --entry", cmd_show },
     { "dump", "FILE.nn --after PASS [--entry E]", "the IR after a pass, as text", "--after --entry --batch", cmd_dump },
     { "train", "FILE.nn --data DIR [-o W.safetensors]", "train a network",
       "--data --output --init --resume --checkpoint --checkpoint-steps --no-checkpoint --epochs --batch --seed "

@@ -15,7 +15,7 @@ typedef struct {
     const char *data, *output, *weights, *init, *resume, *checkpoint;
     const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
-    bool json, write, check, no_fuse, portable, time_passes, help, training_data, no_checkpoint;
+    bool json, fusion, write, check, no_fuse, portable, time_passes, help, training_data, no_checkpoint;
     bool loaded_before; /* the file was loaded once already: its warnings were shown */
     bool hides_note;    /* the last warning was not shown, nor is its note */
     nnr_file inputs[CLI_MAX_FILES];
@@ -53,6 +53,7 @@ void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cmd_check(CliArgs *args);
 int cmd_fmt(CliArgs *args);
 int cmd_show(CliArgs *args);
+void show_fusion(const nnc *n, const CliArgs *args); /* part of cmd_show */
 int cmd_dump(CliArgs *args);
 int cmd_train(CliArgs *args);
 int cmd_eval(CliArgs *args);

@@ -128,6 +128,13 @@ int cmd_show(CliArgs *args)
 {
     nnc *n = cli_open(args, NULL, 0);
     bool ok = nnc_load(n, args->file) == 0;
+    if (args->fusion) {
+        ok = ok && nnc_compile(n) == 0;
+        if (ok)
+            show_fusion(n, args);
+        cli_close(n, args);
+        return ok && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+    }
     for (int i = 0; ok && i < nnc_module(n)->graphs.len; i++) {
         const Graph *g = nnc_module(n)->graphs.data[i];
         bool first = module_find_graph(nnc_module(n), g->name, -1) == g;

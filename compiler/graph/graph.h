@@ -142,10 +142,11 @@ struct Kernel {
     int64_t scratch_offset; /* set by the memory plan */
 };
 
-/* Why two neighbouring nodes are computed by one kernel, or are not (nnc show --fusion). */
+/* Why a kernel computes what one of its nodes reads, or reads it from memory (nnc show --fusion). */
 typedef struct {
+    const Kernel *kernel; /* the consumer's */
     const Node *producer, *consumer;
-    bool fused;
+    bool fused; /* the kernel computes producer: it is not stored, or also a result */
     const char *reason;
 } FusionNote;
 

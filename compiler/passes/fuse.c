@@ -164,6 +164,7 @@ static void copy_root(Fuse *f, Node *root)
     VEC_PUSH(g->arena, &k->nodes, copy);
     VEC_PUSH(g->arena, &k->results, copy);
     root->in[0] = copy;
+    fuse_note_copy(g, k, value);
 }
 
 /* Dependences as if no update were made in place: readers of a variable wait for nobody. */
@@ -238,8 +239,8 @@ bool pass_fuse(PassCtx *ctx, Graph *g)
     fuse_classify(&f);
     fuse_group(&f);
     fuse_store(&f);
-    fuse_notes(&f);
     make_kernels(&f);
+    fuse_notes(&f);
     settle_updates(&f);
     if (!kernels_sort(ctx->arena, g)) {
         snprintf(ctx->why.text, sizeof ctx->why.text,

@@ -98,8 +98,11 @@ const char *fuse_apart(Fuse *f, int a, int b);
 /* ---- what is stored (fuse_store.c) ---- */
 /* Marks results, and takes the mark from those that are cheaper computed again by their readers. */
 void fuse_store(Fuse *f);
-/* For nnc show --fusion: one note an edge between groups or within one. */
+
+/* ---- reasons, for nnc show --fusion (fuse_note.c) ---- */
+/* Once kernels are made: notes for every value that a kernel reads of another one or computes itself. */
 void fuse_notes(Fuse *f);
+void fuse_note_copy(Graph *g, const Kernel *copy, const Node *value);
 
 /* ---- names (fuse_name.c): unique identifiers for g->kernels ---- */
 void fuse_names(Arena *arena, Graph *g);

@@ -205,28 +205,3 @@ void fuse_store(Fuse *f)
         if (f->info[id].role == ROLE_COMPUTE && f->info[id].stored)
             fuse_keep_smaller(f, &f->info[id]);
 }
-
-static void note(Fuse *f, const Info *from, const Info *to)
-{
-    FusionNote n = { .producer = from->node, .consumer = to->node, .fused = true };
-    if (from->group == to->group)
-        n.reason = "computed in one kernel";
-    else if (from->duplicated)
-        n.reason = "cheaper to compute again than to store and load";
-    else if ((n.reason = fuse_apart(f, from->group, to->group)))
-        n.fused = false;
-    else
-        n.fused = false, n.reason = "merging the other way round paid more";
-    VEC_PUSH(f->g->arena, &f->g->fusion, n);
-}
-
-void fuse_notes(Fuse *f)
-{
-    f->g->fusion.len = 0;
-    for (int id = 0; id < f->n; id++) {
-        const Info *in = &f->info[id];
-        for (int i = 0; i < in->src.len; i++)
-            if (f->info[in->src.data[i].node].role == ROLE_COMPUTE)
-                note(f, &f->info[in->src.data[i].node], in);
-    }
-}

@@ -87,8 +87,34 @@ static void run_and_check(Compare *c, const LProgram *p, const Tensor *vars)
 
 /* ---- invariants of a fused graph ---- */
 
+/* Every value that a kernel reads of another one has a reason in words. */
+static const char *reason_for(const Graph *g, const Kernel *k, const Node *read)
+{
+    for (int i = 0; i < g->fusion.len; i++) {
+        const FusionNote *note = &g->fusion.data[i];
+        if (note->kernel == k && note->producer == read && !note->fused)
+            return note->reason;
+    }
+    return NULL;
+}
+
+static void check_reasons(const Graph *g, Arena *arena)
+{
+    for (int k = 0; k < g->kernels.len; k++) {
+        KernelReads reads = kernel_reads(arena, g->kernels.data[k]);
+        for (int i = 0; i < reads.len; i++) {
+            const Node *n = reads.data[i].node;
+            const char *reason = n->kernel ? reason_for(g, g->kernels.data[k], n) : "memory";
+            if (!reason || !*reason)
+                fail_msg("%s: kernel %s reads %%%d of %s for no reason", g->name, g->kernels.data[k]->name, n->id,
+                         n->kernel->name);
+        }
+    }
+}
+
 static void check_fused(Graph *g, Arena *arena)
 {
+    check_reasons(g, arena);
     const char *fault = graph_verify(g, arena);
     if (!fault)
         fault = plan_check(g, arena);

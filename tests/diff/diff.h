@@ -38,20 +38,26 @@ typedef struct {
     Vec(DiffCase) cases;
     uint64_t random;
     nnr_ctx ctx;
-    LProgram *program; /* after the first build */
+    const Tensor *vars; /* values of the variables at entry, by index; NULL: drawn */
+    LProgram *program;  /* after the first build */
     const LTarget *target;
     bool no_fuse;
 } Diff;
 
-static inline Diff *diff_new(const char *name)
+static inline Diff *diff_of_module(Arena *arena, Module *module)
 {
-    Arena *arena = arena_new();
     Diff *d = ARENA_NEW(arena, Diff);
     d->arena = arena;
-    d->module = module_new(arena, intern_new(arena), name);
+    d->module = module;
     d->random = 0x9e3779b97f4a7c15u;
     d->ctx = (nnr_ctx){ .seed = 7, .step = 3, .epoch = 2 };
     return d;
+}
+
+static inline Diff *diff_new(const char *name)
+{
+    Arena *arena = arena_new();
+    return diff_of_module(arena, module_new(arena, intern_new(arena), name));
 }
 
 static inline double diff_uniform(Diff *d)
@@ -115,7 +121,7 @@ static inline void diff_finish(Diff *d, Graph *g, const char *note, DiffRange ra
     c.before = ARENA_ARRAY(d->arena, Tensor, n_vars + 1);
     c.after = ARENA_ARRAY(d->arena, Tensor, n_vars + 1);
     for (int i = 0; i < n_vars; i++) {
-        c.before[i] = diff_values(d, d->module->vars.data[i]->type, range);
+        c.before[i] = d->vars ? diff_copy(d, &d->vars[i]) : diff_values(d, d->module->vars.data[i]->type, range);
         c.after[i] = diff_copy(d, &c.before[i]);
     }
     EvalRun run = { .ctx = d->ctx, .inputs = c.inputs, .n_inputs = c.n_inputs, .vars = c.after };

@@ -10,7 +10,7 @@ LDLIBS = -lcjson -lz -lm -ldl
 LDFLAGS = $(EXTRA)
 
 LIB_SRC := $(wildcard compiler/base/*.c compiler/front/*.c compiler/graph/*.c compiler/ops/*.c \
-             compiler/passes/*.c compiler/loop/*.c compiler/back/*.c compiler/back/*/*.c compiler/*.c dsl/*.c) \
+             compiler/passes/*.c compiler/loop/*.c compiler/back/*.c compiler/back/*/*.c compiler/bench/*.c compiler/*.c dsl/*.c) \
              $(filter-out compiler/cli/main.c,$(wildcard compiler/cli/*.c))
 RUN_SRC := $(wildcard runtime/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/parse.o $(B)/gen/lex.o $(B)/gen/std.o $(B)/gen/abi.o

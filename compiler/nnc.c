@@ -75,6 +75,7 @@ const nnr_train *nnc_trains(const nnc *n, int *count)
 const Module *nnc_module(const nnc *n) { return n->module; }
 const LProgram *nnc_program(const nnc *n) { return n->program; }
 Arena *nnc_arena(const nnc *n) { return n->arena; }
+const LTarget *nnc_target(const nnc *n) { return n->target; }
 
 /* ---- time ---- */
 
@@ -141,6 +142,18 @@ static int choose_target(nnc *n)
         why = arena_printf(n->arena, "unknown target '%s'\nnote: known: " LTARGET_NAMES
                                      "; or name a processor with --target-cpu", o->target);
     return n->target ? 0 : report(n, why);
+}
+
+int nnc_take(nnc *n, LProgram *(*make)(Arena *arena, const LTarget *target))
+{
+    if (choose_target(n))
+        return -1;
+    n->program = make(n->arena, n->target);
+    n->path = n->program->name;
+    n->module = ARENA_NEW(n->arena, Module);
+    n->module->arena = n->arena;
+    n->module->name = n->program->name;
+    return 0;
 }
 
 int nnc_load(nnc *n, const char *path)
@@ -233,6 +246,8 @@ int nnc_compile(nnc *n)
         diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why.text);
         return -1;
     }
+    if (n->opt.split_calls)
+        loop_split_calls(n->program);
     for (int i = 0; n->opt.dump && i < n->module->graphs.len; i++)
         dump_graph(n, "plan", n->module->graphs.data[i]);
     if (n->opt.dump) {

@@ -39,6 +39,7 @@ typedef struct {
     const char *target_cpu, *target_triple; /* or a processor as LLVM and GCC name it, under a triple */
     bool no_fuse;       /* every operation a kernel of its own */
     bool verify;        /* run the IR verifiers after every pass */
+    bool split_calls;   /* every kernel call an entry point too, behind the others: to time them one by one */
 } nnc_options;
 
 nnc *nnc_new(const nnc_options *options); /* options are copied; the arrays must outlive the handle */

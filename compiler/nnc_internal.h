@@ -8,4 +8,8 @@
 const Module *nnc_module(const nnc *n);   /* after nnc_load; passes change it in place */
 const LProgram *nnc_program(const nnc *n); /* after nnc_compile */
 Arena *nnc_arena(const nnc *n);
+const LTarget *nnc_target(const nnc *n); /* after nnc_load or nnc_take */
+/* A program of loops made by hand instead of nnc_load and nnc_compile, for nnc_native. Built in the
+ * handle's arena. 0, or -1 after diagnostics. */
+int nnc_take(nnc *n, LProgram *(*make)(Arena *arena, const LTarget *target));
 #endif

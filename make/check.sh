@@ -16,6 +16,7 @@ declare -A may=(
     [compiler/passes]="base graph loop ops passes runtime/nnr.h"
     [compiler/front]="base graph ops dsl front runtime/nnr.h"
     [compiler/back]="base loop back runtime/nnr.h"
+    [compiler/bench]="base graph loop bench nnc.h nnc_internal.h runtime"
     [runtime]="runtime"
 )
 for room in "${!may[@]}"; do

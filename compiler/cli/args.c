@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { O_FLAG, O_TEXT, O_COUNT, O_SEED, O_DEFINE, O_INPUT, O_OUTPUT } OptionKind;
+typedef enum { O_FLAG, O_TEXT, O_COUNT, O_SEED, O_SECONDS, O_LIST, O_DEFINE, O_INPUT, O_OUTPUT } OptionKind;
 
 typedef struct {
     const char *name, *short_name, *value, *doc;
@@ -36,6 +36,14 @@ static const Option OPTIONS[] = {
     { "--input", NULL, "[NAME=]FILE", "input of the network (npy, idx, csv); may be repeated", O_INPUT, 0, false },
     { "--output-file", "--output", "[NAME=]FILE", "where an output goes (npy); may be repeated", O_OUTPUT, 0, false },
     { "--fusion", NULL, NULL, "every kernel, and why it is not one with those it reads from", O_FLAG, AT(fusion), false },
+    { "--threads-list", "--threads", "LIST", "threads to run on, such as 1,2 (default: OMP_NUM_THREADS or all cores)", O_LIST, AT(thread_list), false },
+    { "--batch-list", "--batch", "LIST", "samples a call, such as 1,32 (default: as the file says)", O_LIST, AT(batch_list), false },
+    { "--compare", NULL, "WHAT", "fusion: fused and unfused; backend: every back end; or both: fusion,backend", O_TEXT, AT(compare), false },
+    { "--seconds", NULL, "S", "time to spend on each case (default 1)", O_SECONDS, AT(seconds), false },
+    { "--machine", NULL, NULL, "measure the machine: peak arithmetic, bandwidth of caches and memory", O_FLAG, AT(machine), false },
+    { "--profile", NULL, NULL, "a row a kernel: its layers, time, and limit", O_FLAG, AT(profile), false },
+    { "--svg", NULL, "FILE", "draw the figures: bars, and a roofline with a dot a kernel", O_TEXT, AT(svg), false },
+    { "--trace", NULL, "FILE", "a call of every case as a Chrome trace (chrome://tracing, Perfetto)", O_TEXT, AT(trace), false },
     { "--entry", NULL, "NAME", "entry point: a net, or a training step", O_TEXT, AT(entry), false },
     { "--after", NULL, "PASS", "the pass after which the IR is shown", O_TEXT, AT(after), false },
     { "--write", NULL, NULL, "rewrite the file in place", O_FLAG, AT(write), false },
@@ -54,6 +62,13 @@ static const Option OPTIONS[] = {
     { "--help", "-h", NULL, "this text", O_FLAG, AT(help), true },
 };
 enum { N_OPTIONS = sizeof OPTIONS / sizeof *OPTIONS };
+
+/* What users type. Where several options have one name, `name` is the key that commands list, and
+ * short_name the shared word. */
+static const char *typed_name(const Option *o)
+{
+    return o->short_name && strncmp(o->short_name, "--", 2) == 0 ? o->short_name : o->name;
+}
 
 static bool takes(const CliCommand *c, const Option *o)
 {
@@ -75,10 +90,11 @@ static const Option *find_option(const CliCommand *c, const char *text, const ch
         const Option *o = &OPTIONS[i];
         if (!takes(c, o))
             continue;
-        if (strcmp(text, o->name) == 0 || (o->short_name && strcmp(text, o->short_name) == 0))
+        const char *name = typed_name(o);
+        if (strcmp(text, name) == 0 || (o->short_name && strcmp(text, o->short_name) == 0))
             return o;
-        size_t len = strlen(o->name);
-        if (text[1] == '-' && strncmp(text, o->name, len) == 0 && text[len] == '=') {
+        size_t len = strlen(name);
+        if (text[1] == '-' && strncmp(text, name, len) == 0 && text[len] == '=') {
             *value = text + len + 1;
             return o;
         }
@@ -96,7 +112,7 @@ static bool unknown_option(const CliCommand *c, const char *text)
     int n = 0;
     for (int i = 0; i < N_OPTIONS; i++)
         if (takes(c, &OPTIONS[i]))
-            names[n++] = OPTIONS[i].name;
+            names[n++] = typed_name(&OPTIONS[i]);
     const char *near = text_nearest(text, names, n);
     fprintf(stderr, "error: nnc %s: unknown option %s\n", c->name, text);
     if (near)
@@ -119,6 +135,39 @@ static bool set_number(const CliCommand *c, const Option *o, const char *value, 
     }
     *(int64_t *)(void *)((char *)args + o->at) = v;
     return true;
+}
+
+static bool set_seconds(const CliCommand *c, const Option *o, const char *value, double *to)
+{
+    char *end;
+    double v = strtod(value, &end);
+    if (end == value || *end || !(v > 0) || v > 1e6) {
+        fprintf(stderr, "error: nnc %s: %s takes a positive number, not '%s'\n", c->name, o->name, value);
+        return false;
+    }
+    *to = v;
+    return true;
+}
+
+/* Whole numbers from 1 up, with commas between. */
+static bool set_list(const CliCommand *c, const Option *o, const char *value, CliList *list)
+{
+    list->n = 0;
+    for (const char *p = value;; p++) {
+        char *end;
+        errno = 0;
+        long long v = strtoll(p, &end, 10);
+        bool good = errno == 0 && end != p && (*end == ',' || !*end) && v >= 1 && v <= 1LL << 31;
+        if (!good || list->n == CLI_MAX_LIST) {
+            fprintf(stderr, "error: nnc %s: %s takes up to %d whole numbers from 1 up, such as 1,2, not '%s'\n", c->name,
+                    typed_name(o), CLI_MAX_LIST, value);
+            return false;
+        }
+        list->v[list->n++] = v;
+        if (!*end)
+            return true;
+        p = end;
+    }
 }
 
 static bool set_define(const CliCommand *c, const char *value, CliArgs *args)
@@ -155,6 +204,8 @@ static bool set_option(const CliCommand *c, const Option *o, const char *value, 
     case O_TEXT: *(const char **)(void *)field = value; return true;
     case O_COUNT:
     case O_SEED: return set_number(c, o, value, args);
+    case O_SECONDS: return set_seconds(c, o, value, (double *)(void *)field);
+    case O_LIST: return set_list(c, o, value, (CliList *)(void *)field);
     case O_DEFINE: return set_define(c, value, args);
     case O_INPUT: return add_file(c, args->inputs, &args->n_inputs, value, args);
     case O_OUTPUT: return add_file(c, args->outputs, &args->n_outputs, value, args);
@@ -209,10 +260,9 @@ void cli_print_options(const CliCommand *c)
             const Option *o = &OPTIONS[i];
             if (o->common != common || !takes(c, o))
                 continue;
-            const char *name = o->kind == O_OUTPUT ? o->short_name : o->name;
             char left[64];
-            snprintf(left, sizeof left, "%s%s%s%s%s", o->short_name && o->kind != O_OUTPUT ? o->short_name : "",
-                     o->short_name && o->kind != O_OUTPUT ? ", " : "", name, o->value ? " " : "",
+            const char *name = typed_name(o), *brief = o->short_name && o->short_name != name ? o->short_name : "";
+            snprintf(left, sizeof left, "%s%s%s%s%s", brief, *brief ? ", " : "", name, o->value ? " " : "",
                      o->value ? o->value : "");
             printf("  %-28s %s\n", left, o->doc);
         }

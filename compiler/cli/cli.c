@@ -23,6 +23,8 @@ static const CliCommand COMMANDS[] = {
     { "emit", "FILE.nn -o DIR", "standalone C: inference and training steps", "--output --weights --batch --portable", cmd_emit },
     { "build", "FILE.nn -o EXE", "a native executable with train, eval, predict, bench",
       "--output --batch --data --train-block", cmd_build },
+    { "bench", "FILE.nn [--compare fusion] | --machine", "time of every entry point and kernel, beside the machine's limit",
+      "--machine --compare --threads-list --batch-list --entry --seconds --json", cmd_bench },
     { "digits", "DIR [--train N] [--test N]", "write drawn digits in MNIST's form, where no data set is at hand",
       "--train --test --seed", cmd_digits },
 };
@@ -85,7 +87,7 @@ int cli_run(int argc, char **argv)
     if (cli_parse(command, argc - 2, argv + 2, &args)) {
         if (args.help) {
             status = command_help(command);
-        } else if (!args.file) {
+        } else if (!args.file && !args.machine) {
             fprintf(stderr, "error: nnc %s needs a file\nnote: usage: nnc %s %s\n", command->name, command->name,
                     command->usage);
         } else {
@@ -146,6 +148,7 @@ nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra)
                       .target_cpu = args->target_cpu,
                       .target_triple = args->target_triple,
                       .no_fuse = args->no_fuse,
+                      .split_calls = args->split_calls,
                       .verify = true }; /* costs a millisecond, and a fault of ours never becomes wrong code */
     if (args->dump_pass || args->dump_dir) {
         o.dump = write_dump;

@@ -6,7 +6,12 @@
 #include "nnc.h"
 #include "runtime/runtime.h"
 
-enum { CLI_MAX_FILES = 16, CLI_MAX_DEFINES = 64 };
+enum { CLI_MAX_FILES = 16, CLI_MAX_DEFINES = 64, CLI_MAX_LIST = 16 };
+
+typedef struct {
+    int64_t v[CLI_MAX_LIST];
+    int n;
+} CliList;
 
 /* Every option of every command; a command reads those its table entry allows. */
 typedef struct {
@@ -16,6 +21,11 @@ typedef struct {
     const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
     bool json, fusion, write, check, no_fuse, portable, time_passes, help, training_data, no_checkpoint;
+    const char *compare, *svg, *trace;
+    double seconds;
+    CliList thread_list, batch_list;
+    bool machine, profile;
+    bool split_calls;   /* for cli_open: every kernel call an entry point too */
     bool loaded_before; /* the file was loaded once already: its warnings were shown */
     bool hides_note;    /* the last warning was not shown, nor is its note */
     nnr_file inputs[CLI_MAX_FILES];
@@ -61,4 +71,5 @@ int cmd_predict(CliArgs *args);
 int cmd_emit(CliArgs *args);
 int cmd_build(CliArgs *args);
 int cmd_digits(CliArgs *args);
+int cmd_bench(CliArgs *args);
 #endif

@@ -78,7 +78,8 @@ struct OpDef {
     LExpr *(*combine)(Lower *lw, const Node *n, LExpr *acc, LExpr *value);
     /* Opaque: writes the whole kernel body. */
     void (*lower)(Lower *lw, const Node *n);
-    /* Multiply-adds (or comparable operations) the node costs; NULL: one an element of the result. */
+    /* What the node costs: a contract's multiply-adds, for others operations; NULL: one an element of the
+     * result (none for movement, leaves and roots). */
     int64_t (*work)(const Node *n);
     const OpSample *samples;
     int n_samples;

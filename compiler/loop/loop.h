@@ -120,7 +120,8 @@ typedef struct {
     const char *note;       /* comment above the function: layers and .nn lines it comes from */
     const char *path;       /* layer path, for reports */
     Loc loc;
-    int64_t flops, bytes;   /* for reports */
+    int64_t flops;          /* for reports: operations of the network it computes, a multiply-add being two */
+    int64_t bytes;          /* for reports: of its parameters, read and written, each once */
     int n_vars, n_bufs;
 } LFunc;
 
@@ -243,6 +244,14 @@ const char *loop_verify(const LFunc *f, Arena *arena);
  * against. buffers as f->params; parallel loops run from the last iteration to the first, so that a
  * dependence between iterations shows. NULL, or what went wrong (out of bounds, division by zero). */
 const char *lfunc_eval(const LFunc *f, void *const *buffers, const nnr_ctx *ctx, Arena *arena);
+/* Bytes of each parameter that f reads and writes, each byte counted once (loop/traffic.c); scratch: none. */
+typedef struct {
+    int64_t read, written;
+} LTraffic;
+LTraffic *lfunc_traffic(const LFunc *f, Arena *arena); /* as f->params */
+/* Adds an entry point for every kernel call of every entry point, in their order behind all that are there:
+ * it takes the same inputs, outputs and arena and makes that one call. */
+void loop_split_calls(LProgram *p);
 /* Replaces exp log tanh erf sin pow by polynomials in the IR (<= 2 ulp, see loop/math.c). */
 void loop_expand_math(LFunc *f);
 /* Turns innermost serial loops marked by the lowering into vector code: unit-stride accesses become

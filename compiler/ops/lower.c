@@ -318,18 +318,35 @@ static const char *kernel_note(Lower *lw)
     return t.data;
 }
 
+static int64_t node_flops(const Node *n)
+{
+    if (n->op->work)
+        return n->op->work(n) * (n->op == &op_contract && n->attr[0].contract->n_operand == 2 ? 2 : 1);
+    return n->op->flags & (OP_MOVEMENT | OP_LEAF | OP_ROOT) ? 0 : type_count(&n->type);
+}
+
+/* Of n and of what is computed with it because no kernel has it: once, whatever the number of readers. */
+static int64_t inlined_flops(const Node *n, bool *seen)
+{
+    if (seen[n->id])
+        return 0;
+    seen[n->id] = true;
+    int64_t sum = node_flops(n);
+    for (int i = 0; i < n->n_in; i++)
+        if (!n->in[i]->kernel && !(n->in[i]->op->flags & OP_LEAF))
+            sum += inlined_flops(n->in[i], seen);
+    return sum;
+}
+
 static void count_work(Lower *lw)
 {
     LFunc *f = lw->func;
-    for (int i = 0; i < lw->kernel->nodes.len; i++) {
-        const Node *n = lw->kernel->nodes.data[i];
-        if (n->op->work)
-            f->flops += n->op->work(n);
-        else if (!(n->op->flags & OP_MOVEMENT))
-            f->flops += type_count(&n->type);
-    }
-    for (int i = 0; i < lw->n_bufs; i++)
-        f->bytes += type_count(&lw->bufs[i].node->type) * dtype_bytes(lw->bufs[i].node->type.dtype);
+    bool *seen = ARENA_ARRAY(lw->arena, bool, lw->graph->nodes.len + 1);
+    for (int i = 0; i < lw->kernel->nodes.len; i++)
+        f->flops += inlined_flops(lw->kernel->nodes.data[i], seen);
+    const LTraffic *t = lfunc_traffic(f, lw->arena);
+    for (int i = 0; i < f->params.len; i++)
+        f->bytes += t[i].read + t[i].written;
 }
 
 static void prepend_head(Lower *lw)

@@ -1,0 +1,95 @@
+/* The tables of `nnc bench` for a terminal. */
+#include "bench/bench.h"
+#include "nnc_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const char *bench_seconds_text(Arena *arena, double s)
+{
+    if (s < 1e-4)
+        return arena_printf(arena, "%.2f us", s * 1e6);
+    if (s < 1)
+        return arena_printf(arena, s < 1e-2 ? "%.3f ms" : "%.2f ms", s * 1e3);
+    return arena_printf(arena, "%.3f s", s);
+}
+
+static const char *bytes_text(Arena *arena, double bytes)
+{
+    if (bytes < 1024 * 10)
+        return arena_printf(arena, "%.0f B", bytes);
+    if (bytes < 1024 * 1024 * 10)
+        return arena_printf(arena, "%.0f KiB", bytes / 1024);
+    return arena_printf(arena, "%.1f MiB", bytes / (1024 * 1024));
+}
+
+void bench_machine_table(const Bench *b, Text *out)
+{
+    text_addf(out, "%-8s %12s %10s %10s %10s %10s %10s\n", "threads", "GFLOP/s", "L1 GB/s", "L2 GB/s", "L3 GB/s",
+              "read GB/s", "triad GB/s");
+    for (int i = 0; i < b->n_threads; i++) {
+        const Machine *m = &b->machines[i];
+        text_addf(out, "%-8d %12.1f %10.1f %10.1f %10.1f %10.1f %10.1f\n", m->threads, m->flops * 1e-9,
+                  m->read[LEVEL_L1] * 1e-9, m->read[LEVEL_L2] * 1e-9, m->read[LEVEL_L3] * 1e-9,
+                  m->read[LEVEL_MEMORY] * 1e-9, m->triad * 1e-9);
+    }
+}
+
+static const char *spread_text(Arena *arena, const Samples *s)
+{
+    return arena_printf(arena, "%+.0f%% %+.0f%%", (s->low / s->median - 1) * 100, (s->high / s->median - 1) * 100);
+}
+
+static void row(const Bench *b, const Case *c, Text *out)
+{
+    Figures f = bench_figures(b, c);
+    double t = c->samples.median, bytes = f.total.read + f.total.written;
+    text_addf(out, "%-20s %5" PRId64 " %-4s %-8s %3d %11s %-10s %8.1f %7.1f %6.1f%% %7d %10s %10s\n", f.entry->name,
+              f.entry->batch, c->subject->build->backend, c->subject->build->unfused ? "unfused" : "fused", c->threads,
+              bench_seconds_text(b->arena, t), spread_text(b->arena, &c->samples), f.total.flops / t * 1e-9,
+              bytes / t * 1e-9, f.limit / t * 100, f.kernels, bytes_text(b->arena, (double)f.entry->arena_bytes),
+              bytes_text(b->arena, bytes));
+}
+
+/* The other build of the same thing, where only fusion (or only the back end) differs. */
+static const Case *counterpart(const Bench *b, const Case *c, bool fusion)
+{
+    const Build *mine = c->subject->build;
+    const LEntry *e = bench_entry(c->subject);
+    for (int i = 0; i < b->cases.len; i++) {
+        const Case *o = b->cases.data[i];
+        const Build *build = o->subject->build;
+        const LEntry *other = bench_entry(o->subject);
+        bool same = strcmp(mine->backend, build->backend) == 0;
+        if (build != mine && o->threads == c->threads && other->batch == e->batch && strcmp(other->name, e->name) == 0 &&
+            (fusion ? same && build->unfused != mine->unfused : !same && build->unfused == mine->unfused))
+            return o;
+    }
+    return NULL;
+}
+
+static void add_ratios(const Bench *b, Text *out)
+{
+    for (int i = 0; i < b->cases.len; i++) {
+        const Case *c = b->cases.data[i], *o;
+        const LEntry *e = bench_entry(c->subject);
+        const char *what = arena_printf(b->arena, "%s, batch %" PRId64 ", %d thread%s", e->name, e->batch, c->threads,
+                                        c->threads > 1 ? "s" : "");
+        const Build *build = c->subject->build;
+        if (!build->unfused && (o = counterpart(b, c, true)))
+            text_addf(out, "fusion: %s, %s: %.2f times as fast (%d kernels for %d)\n", what, build->backend,
+                      o->samples.median / c->samples.median, e->calls.len, bench_entry(o->subject)->calls.len);
+        if (strcmp(build->backend, "llvm") == 0 && (o = counterpart(b, c, false)))
+            text_addf(out, "back end: %s, %s: llvm takes %.3f of the time of c\n", what,
+                      build->unfused ? "unfused" : "fused", c->samples.median / o->samples.median);
+    }
+}
+
+void bench_table(const Bench *b, Text *out)
+{
+    text_addf(out, "%-20s %5s %-4s %-8s %3s %11s %-10s %8s %7s %7s %7s %10s %10s\n", "entry", "batch", "by", "kernels",
+              "thr", "median", "p10 p90", "GFLOP/s", "GB/s", "limit", "calls", "arena", "moved");
+    for (int i = 0; i < b->cases.len; i++)
+        row(b, b->cases.data[i], out);
+    add_ratios(b, out);
+}

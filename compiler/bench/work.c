@@ -1,0 +1,102 @@
+/* What the kernels of an entry point have to do, and the least time for it.
+ *
+ * An entry point is called again and again, so every byte it touches was touched before, in this call or
+ * the last. Of d bytes touched in turns, a cache of c bytes can at best still hold the share c / d when
+ * their turn comes again (Belady, 1966); each level supplies what the smaller ones cannot. */
+#include "bench/bench.h"
+
+typedef struct {
+    LRef at;
+    int64_t bytes;  /* of the buffer */
+    double touched; /* read and written */
+} Region;
+
+typedef struct {
+    Region *region;
+    int n;
+    double touched;
+} Touch; /* of a call */
+
+static int64_t buffer_bytes(const LBuf *b)
+{
+    int64_t each = b->kind == LK_BOOL ? 1 : b->kind == LK_F64 || b->kind == LK_I64 || b->kind == LK_U64 ? 8 : 4;
+    return b->count * each;
+}
+
+static bool overlap(const Region *a, const Region *b)
+{
+    return a->at.kind == b->at.kind && a->at.index == b->at.index && a->at.offset < b->at.offset + b->bytes &&
+           b->at.offset < a->at.offset + a->bytes;
+}
+
+static bool touches(const Touch *t, const Region *r)
+{
+    for (int i = 0; i < t->n; i++)
+        if (t->region[i].touched > 0 && overlap(&t->region[i], r))
+            return true;
+    return false;
+}
+
+static void add_levels(Work *w, const Machine *m, double bytes, double distance)
+{
+    double held = 0; /* share that the levels so far hold */
+    for (int level = 0; level < N_LEVELS && held < 1; level++) {
+        double share = (double)m->size[level] / distance;
+        share = level == LEVEL_MEMORY || share > 1 ? 1 : share;
+        if (share <= held)
+            continue;
+        w->level[level] += bytes * (share - held);
+        held = share;
+    }
+}
+
+/* Bytes touched since region r of call k was touched last; n calls follow one another in a circle. */
+static double distance_of(const Touch *t, int n, int k, const Region *r)
+{
+    double sum = t[k].touched;
+    for (int back = 1; back <= n; back++) {
+        const Touch *before = &t[(k - back + 2 * n) % n];
+        sum += back < n ? before->touched : 0;
+        if (touches(before, r))
+            break;
+    }
+    return sum;
+}
+
+Work *bench_work(Arena *arena, const LEntry *e, const Machine *m)
+{
+    int n = e->calls.len;
+    Work *work = ARENA_ARRAY(arena, Work, n + 1);
+    Touch *touch = ARENA_ARRAY(arena, Touch, n + 1);
+    for (int k = 0; k < n; k++) {
+        const LCall *call = &e->calls.data[k];
+        const LFunc *f = call->func;
+        const LTraffic *traffic = lfunc_traffic(f, arena);
+        touch[k].region = ARENA_ARRAY(arena, Region, f->params.len + 1);
+        for (int i = 0; i < f->params.len; i++) {
+            double read = (double)traffic[i].read, written = (double)traffic[i].written;
+            touch[k].region[touch[k].n++] = (Region){ call->args[i], buffer_bytes(f->params.data[i]), read + written };
+            touch[k].touched += read + written;
+            work[k].read += read;
+            work[k].written += written;
+        }
+        work[k].flops = (double)f->flops;
+    }
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < touch[k].n; i++)
+            if (touch[k].region[i].touched > 0)
+                add_levels(&work[k], m, touch[k].region[i].touched, distance_of(touch, n, k, &touch[k].region[i]));
+    return work;
+}
+
+double work_limit(const Work *w, const Machine *m, bool *by_bytes)
+{
+    double arithmetic = w->flops / m->flops, bytes = 0;
+    for (int level = 0; level < N_LEVELS; level++) {
+        double rate = level == LEVEL_MEMORY && m->triad > m->read[level] ? m->triad : m->read[level];
+        bytes += w->level[level] / rate;
+    }
+    if (by_bytes)
+        *by_bytes = bytes > arithmetic;
+    return bytes > arithmetic ? bytes : arithmetic;
+}

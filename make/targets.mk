@@ -1,9 +1,9 @@
 # What users type. `make help` prints the lines marked with two hashes.
-.PHONY: help deps deps-test demo test quick asan fuzz check bless bench clean
+.PHONY: help deps deps-test demo test test-torch quick asan fuzz check bless bench clean
 DEPS ?= yes
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' make/targets.mk | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' make/targets.mk | sed -E 's/:.*## /\t/' | expand -t 12
 
 deps:
 ifneq ($(DEPS),no)
@@ -23,6 +23,10 @@ test: deps-test ## builds everything and runs every test
 	@echo "building $(B)/nnc and the test programs"
 	@$(MAKE) --no-print-directory -j2 tests >/dev/null
 	@bash tests/run.sh $(B)
+
+test-torch: ## the benchmark's networks against PyTorch (NNC_TORCH_MODELS=PATH of models.py)
+	@$(MAKE) --no-print-directory -j2 all >/dev/null
+	@bash tests/torch/run.sh $(B) $(CASES)
 
 quick: ## the tests that take seconds: make quick T=PATTERN
 	@$(MAKE) --no-print-directory -j2 tests >/dev/null

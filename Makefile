@@ -1,16 +1,32 @@
 # nnc: build, test, demo. `make help` lists the targets.
 #   make B=DIR      build somewhere else than build/
 #   make CC=clang   another compiler
+#   make LLVM=0     without the LLVM back end (else LLVM 19 is needed: llvm-19-dev)
 B ?= build
 CC = gcc
 OPT ?= -O2
 WARN = -Wall -Wextra -Wshadow -Wconversion -Werror
 CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -g $(WARN) -Icompiler -I. -I$(B)/gen $(EXTRA)
-LDLIBS = -lcjson -lz -lm -ldl
+LDLIBS = -lcjson -lz -lm -ldl $(LLVM_LIBS)
 LDFLAGS = $(EXTRA)
 
+# ---- LLVM, for the second back end: make LLVM=0 does without ----
+LLVM ?= 1
+LLVM_CONFIG ?= $(firstword $(foreach c,llvm-config-19 llvm-config,$(shell command -v $(c) 2>/dev/null)))
+ifeq ($(LLVM),1)
+LLVM_FOUND := $(if $(LLVM_CONFIG),$(shell $(LLVM_CONFIG) --version 2>/dev/null))
+ifeq ($(filter 19.%,$(LLVM_FOUND)),)
+ifeq ($(filter deps demo test help clean,$(or $(MAKECMDGOALS),all)),)
+$(error LLVM 19 not found$(if $(LLVM_FOUND), (this is $(LLVM_FOUND))): install llvm-19-dev, name its llvm-config with LLVM_CONFIG=..., or make LLVM=0)
+endif
+endif
+LLVM_CFLAGS := -isystem $(shell $(LLVM_CONFIG) --includedir 2>/dev/null)
+LLVM_LIBS := $(shell $(LLVM_CONFIG) --link-shared --ldflags --libs 2>/dev/null)
+LLVM_SRC := $(wildcard compiler/back/llvm/*.c)
+endif
+
 LIB_SRC := $(wildcard compiler/base/*.c compiler/front/*.c compiler/graph/*.c compiler/ops/*.c \
-             compiler/passes/*.c compiler/loop/*.c compiler/back/*.c compiler/back/*/*.c compiler/bench/*.c compiler/*.c dsl/*.c) \
+             compiler/passes/*.c compiler/loop/*.c compiler/back/common/*.c compiler/back/c/*.c compiler/bench/*.c compiler/*.c dsl/*.c) $(LLVM_SRC) \
              $(filter-out compiler/cli/main.c,$(wildcard compiler/cli/*.c))
 RUN_SRC := $(wildcard runtime/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/parse.o $(B)/gen/lex.o $(B)/gen/std.o $(B)/gen/abi.o
@@ -37,6 +53,7 @@ $(B)/runtime/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fopenmp -MMD -MP -c -o $@ $<
 
+$(B)/compiler/back/llvm/%.o: CFLAGS += $(LLVM_CFLAGS)
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -54,9 +71,14 @@ $(B)/gen/std.c: $(sort $(wildcard dsl/std/*.nn)) dsl/embed.awk
 $(B)/gen/abi.c: runtime/nnr.h compiler/embed.awk
 	@mkdir -p $(@D)
 	awk -v name=NNR_ABI_HEADER -f compiler/embed.awk runtime/nnr.h > $@
+# what was chosen above, for the sources; rewritten only when it changes
+$(B)/gen/config.h: $(if $(filter $(LLVM),$(shell sed -n 's/.*NNC_LLVM //p' $(B)/gen/config.h 2>/dev/null)),,always)
+	@mkdir -p $(@D)
+	@echo '#define NNC_LLVM $(LLVM)' > $@
+.PHONY: always
 $(B)/gen/%.o: $(B)/gen/%.c
 	$(CC) $(CFLAGS) -Wno-conversion -Wno-unused-function -Wno-sign-compare -MMD -MP -c -o $@ $<
-$(LIB_OBJ): | $(B)/gen/parse.c $(B)/gen/lex.c
+$(LIB_OBJ): | $(B)/gen/parse.c $(B)/gen/lex.c $(B)/gen/config.h
 
 # ---- test programs: one cmocka program a file ----
 .PHONY: tests

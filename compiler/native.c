@@ -50,8 +50,8 @@ char *native_own_dir(Arena *arena)
     return arena_strdup(arena, path);
 }
 
-/* Runs argv with output and errors going to log. Returns the exit status, or -1 with *why. */
-static int run(Arena *arena, char *const *argv, const char *log, const char **why)
+/* Runs argv, which is a `what`, with output and errors going to log. Returns the exit status, or -1 with *why. */
+static int run(Arena *arena, const char *what, char *const *argv, const char *log, const char **why)
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -63,9 +63,9 @@ static int run(Arena *arena, char *const *argv, const char *log, const char **wh
     posix_spawn_file_actions_destroy(&actions);
     if (failed) {
         *why = arena_printf(arena,
-                            "cannot run the C compiler '%s': %s\n"
+                            "cannot run the %s '%s': %s\n"
                             "note: install gcc or clang, or name one with CC=...",
-                            argv[0], strerror(failed));
+                            what, argv[0], strerror(failed));
         return -1;
     }
     int status;
@@ -119,16 +119,22 @@ static bool move_file(Arena *arena, const char *from, const char *to)
 
 typedef Vec(char *) ArgVec;
 
-static ArgVec compiler_command(Arena *arena, const NativeJob *job, const char *dir, const char *product)
+/* CC may hold words behind the name ("ccache gcc"). */
+static ArgVec driver(Arena *arena)
 {
-    static const char *const standard[] = { "-std=gnu11", "-O2", "-march=native", "-ffp-contract=fast",
-                                            "-fno-math-errno", "-fopenmp", "-w" };
     ArgVec argv = { 0 };
-    /* CC may hold words behind the name ("ccache gcc"). */
     const char *cc = getenv("CC");
     char *words = arena_strdup(arena, cc && *cc ? cc : "cc"), *save = NULL;
     for (char *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
         VEC_PUSH(arena, &argv, w);
+    return argv;
+}
+
+static ArgVec compiler_command(Arena *arena, const NativeJob *job, const char *dir, const char *product)
+{
+    static const char *const standard[] = { "-std=gnu11", "-O2", "-march=native", "-ffp-contract=fast",
+                                            "-fno-math-errno", "-fopenmp", "-w" };
+    ArgVec argv = driver(arena);
     for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
         VEC_PUSH(arena, &argv, arena_strdup(arena, standard[i]));
     if (job->shared) {
@@ -146,6 +152,20 @@ static ArgVec compiler_command(Arena *arena, const NativeJob *job, const char *d
     return argv;
 }
 
+/* Runs a command that makes `product`, and moves that to `output`. */
+static const char *run_for(Arena *arena, const char *what, const ArgVec *argv, const char *product, const char *log,
+                           const char *output)
+{
+    const char *why = NULL;
+    int status = run(arena, what, argv->data, log, &why);
+    if (status > 0)
+        return arena_printf(arena, "the %s '%s' failed (status %d):\n%s", what, argv->data[0], status,
+                            head_of(arena, log, 12));
+    if (!why && !move_file(arena, product, output))
+        why = arena_printf(arena, "%s: cannot write: %s", output, strerror(errno));
+    return why;
+}
+
 const char *native_compile(Arena *arena, const NativeJob *job)
 {
     const char *why = NULL;
@@ -161,13 +181,27 @@ const char *native_compile(Arena *arena, const NativeJob *job)
     char *product = arena_printf(arena, "%s/product", dir), *log = arena_printf(arena, "%s/log", dir);
     if (!why) {
         ArgVec argv = compiler_command(arena, job, dir, product);
-        int status = run(arena, argv.data, log, &why);
-        if (status > 0)
-            why = arena_printf(arena, "the C compiler '%s' failed (status %d):\n%s", argv.data[0], status,
-                               head_of(arena, log, 12));
+        why = run_for(arena, "C compiler", &argv, product, log, job->output);
     }
-    if (!why && !move_file(arena, product, job->output))
-        why = arena_printf(arena, "%s: cannot write: %s", job->output, strerror(errno));
+    native_remove_dir(arena, dir);
+    return why;
+}
+
+const char *native_link(Arena *arena, const char *const *inputs, int n, const char *output)
+{
+    const char *why = NULL;
+    char *dir = native_temp_dir(arena, &why);
+    if (!dir)
+        return why;
+    char *product = arena_printf(arena, "%s/product", dir), *log = arena_printf(arena, "%s/log", dir);
+    ArgVec argv = driver(arena);
+    VEC_PUSH(arena, &argv, "-fopenmp");
+    VEC_PUSH(arena, &argv, "-o");
+    VEC_PUSH(arena, &argv, product);
+    for (int i = 0; i < n; i++)
+        VEC_PUSH(arena, &argv, arena_strdup(arena, inputs[i]));
+    VEC_PUSH(arena, &argv, NULL);
+    why = run_for(arena, "linker", &argv, product, log, output);
     native_remove_dir(arena, dir);
     return why;
 }

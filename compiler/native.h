@@ -1,4 +1,5 @@
-/* The system's C compiler, as a tool: turns emitted text into a shared object or an executable. */
+/* The system's C compiler, as a tool: turns emitted text into a shared object or an executable, and
+ * links objects of ours. */
 #ifndef NNC_NATIVE_H
 #define NNC_NATIVE_H
 #include "base/arena.h"
@@ -23,6 +24,10 @@ typedef struct {
  * temporary folder that is removed afterwards. The output appears by rename, or not at all. NULL, or
  * a message: what failed and the first lines the compiler printed. */
 const char *native_compile(Arena *arena, const NativeJob *job);
+
+/* Links objects, archives and -l options into an executable with $CC (or cc) as the linker's driver, with
+ * OpenMP's runtime. The output appears by rename, or not at all. NULL, or a message. */
+const char *native_link(Arena *arena, const char *const *inputs, int n, const char *output);
 
 /* A fresh temporary folder (under $TMPDIR or /tmp), and its removal with all files in it. */
 char *native_temp_dir(Arena *arena, const char **why);

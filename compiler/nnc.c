@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "front/front.h"
 #include "native.h"
+#include "native_llvm.h"
 #include "nnc_internal.h"
 #include "passes/passes.h"
 
@@ -33,7 +34,13 @@ struct nnc {
     LProgram *program;
     Vec(nnc_stage) stages;
     int n_dumps;
-    void *library[2]; /* loaded programs: plain, probed */
+    bool llvm;
+    void *library[2];  /* loaded programs of the C back end: plain, probed */
+    NativeJit *jit[2]; /* the same of LLVM's */
+    struct {
+        nnc_probe_fn fn;
+        void *user;
+    } probe; /* of jit[1] */
 };
 
 /* ---- handle ---- */
@@ -60,9 +67,12 @@ void nnc_free(nnc *n)
 {
     if (!n)
         return;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         if (n->library[i])
             dlclose(n->library[i]);
+        if (n->jit[i])
+            native_jit_free(n->jit[i]);
+    }
     arena_free(n->arena);
 }
 
@@ -93,11 +103,8 @@ typedef struct {
 
 static Mark mark(const nnc *n) { return (Mark){ now(), arena_bytes(n->arena) }; }
 
-/* Adds what went by since the mark to the stage of that name: a pass runs once a graph. */
-static void stage(nnc *n, const char *name, Mark since)
+static void add_stage(nnc *n, const char *name, double seconds, size_t bytes)
 {
-    double seconds = now() - since.seconds;
-    size_t bytes = arena_bytes(n->arena) - since.bytes;
     for (int i = 0; i < n->stages.len; i++)
         if (strcmp(n->stages.data[i].name, name) == 0) {
             n->stages.data[i].seconds += seconds;
@@ -105,6 +112,12 @@ static void stage(nnc *n, const char *name, Mark since)
             return;
         }
     VEC_PUSH(n->arena, &n->stages, (nnc_stage){ name, seconds, bytes });
+}
+
+/* Adds what went by since the mark to the stage of that name: a pass runs once a graph. */
+static void stage(nnc *n, const char *name, Mark since)
+{
+    add_stage(n, name, now() - since.seconds, arena_bytes(n->arena) - since.bytes);
 }
 
 const nnc_stage *nnc_stages(const nnc *n, int *count)
@@ -144,9 +157,21 @@ static int choose_target(nnc *n)
     return n->target ? 0 : report(n, why);
 }
 
+static int choose_backend(nnc *n)
+{
+    const char *name = n->opt.backend;
+    n->llvm = name ? strcmp(name, "llvm") == 0 : native_has_llvm();
+    if (name && !n->llvm && strcmp(name, "c") != 0)
+        return report(n, arena_printf(n->arena, "unknown back end '%s'\nnote: known: llvm, c", name));
+    if (n->llvm && !native_has_llvm())
+        return report(n, "this nnc was built without the back end llvm\n"
+                         "note: use --backend c, or build nnc with LLVM 19 (llvm-19-dev)");
+    return 0;
+}
+
 int nnc_take(nnc *n, LProgram *(*make)(Arena *arena, const LTarget *target))
 {
-    if (choose_target(n))
+    if (choose_target(n) || choose_backend(n))
         return -1;
     n->program = make(n->arena, n->target);
     n->path = n->program->name;
@@ -156,9 +181,16 @@ int nnc_take(nnc *n, LProgram *(*make)(Arena *arena, const LTarget *target))
     return 0;
 }
 
+void nnc_backends(char *text, size_t size)
+{
+    Arena *arena = arena_new();
+    snprintf(text, size, "%s", native_backends(arena));
+    arena_free(arena);
+}
+
 int nnc_load(nnc *n, const char *path)
 {
-    if (choose_target(n))
+    if (choose_target(n) || choose_backend(n))
         return -1;
     n->path = arena_strdup(n->arena, path);
     const char *why = NULL;
@@ -287,17 +319,9 @@ int nnc_emit_c(nnc *n, const char *dir)
 
 nnr_program nnc_variables(const nnc *n)
 {
-    const LProgram *p = n->program;
-    nnr_var *vars = ARENA_ARRAY(n->arena, nnr_var, p->n_globals + 1);
-    for (int i = 0; i < p->n_globals; i++) {
-        const LGlobal *g = &p->globals[i];
-        vars[i] = (nnr_var){ g->info, g->kind, (size_t)g->offset };
-    }
-    return (nnr_program){ .name = p->name,
-                          .vars = vars,
-                          .n_vars = p->n_globals,
-                          .weights_bytes = (size_t)p->weights_bytes,
-                          .slots_bytes = (size_t)p->slots_bytes };
+    nnr_program table = *back_program_table(n->arena, n->program, NULL, 0);
+    table.n_entries = 0;
+    return table;
 }
 
 int nnc_emit_weights(nnc *n, const char *dir, const void *weights)
@@ -351,8 +375,47 @@ static NativeJob program_job(nnc *n, bool probe)
     return job;
 }
 
+/* ---- LLVM ---- */
+
+static void call_probe(void *user, const char *layer, const char *file, int line, const void *data, int64_t count,
+                       const char *type)
+{
+    const nnc *n = user;
+    if (n->probe.fn)
+        n->probe.fn(n->probe.user, layer, file, line, data, count, type);
+}
+
+static NativeLlvm llvm_job(nnc *n, bool probe)
+{
+    return (NativeLlvm){ .arena = n->arena, .program = n->program, .trains = n->module->trains.data,
+                         .n_trains = n->module->trains.len, .probe = probe ? call_probe : NULL, .probe_user = n };
+}
+
+static void add_cost(nnc *n, NativeCost c)
+{
+    add_stage(n, "llvm ir", c.lower, 0);
+    add_stage(n, "llvm opt", c.optimise, 0);
+    add_stage(n, "llvm code", c.generate, c.code_bytes);
+}
+
+static const nnr_program *jit_program(nnc *n, bool probe)
+{
+    NativeLlvm job = llvm_job(n, probe);
+    const char *why = NULL;
+    NativeCost cost;
+    n->jit[probe] = native_jit(&job, &cost, &why);
+    if (n->jit[probe]) {
+        add_cost(n, cost);
+        return native_jit_program(n->jit[probe]);
+    }
+    diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why);
+    return NULL;
+}
+
 const nnr_program *nnc_native(nnc *n, bool probe)
 {
+    if (n->llvm)
+        return jit_program(n, probe);
     Mark since = mark(n);
     NativeJob job = program_job(n, probe);
     stage(n, "c", since);
@@ -388,6 +451,11 @@ const nnr_program *nnc_native(nnc *n, bool probe)
 
 int nnc_set_probe(nnc *n, nnc_probe_fn fn, void *user)
 {
+    if (n->jit[1]) {
+        n->probe.fn = fn;
+        n->probe.user = user;
+        return 0;
+    }
     typedef void (*Setter)(nnc_probe_fn, void *);
     Setter set = NULL;
     if (n->library[1]) {
@@ -409,16 +477,8 @@ static const char *runtime_archive(nnc *n)
     return arena_printf(n->arena, "%s/libnnr.a", dir);
 }
 
-int nnc_build(nnc *n, const char *exe)
+static const char *build_c(nnc *n, const char *archive, const char *exe)
 {
-    const char *archive = runtime_archive(n);
-    FILE *f = fopen(archive, "rb");
-    if (!f) {
-        diag_error(&n->diags, SPAN_NONE, "%s: the runtime is not there: %s", archive, strerror(errno));
-        diag_note(&n->diags, SPAN_NONE, "set NNC_RUNTIME to the folder that holds libnnr.a");
-        return -1;
-    }
-    fclose(f);
     Mark since = mark(n);
     NativeJob job = program_job(n, false);
     stage(n, "c", since);
@@ -429,11 +489,44 @@ int nnc_build(nnc *n, const char *exe)
     job.n_flags = 4;
     const char *why = native_compile(n->arena, &job);
     stage(n, "cc", since);
-    if (why) {
-        diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why);
+    return why;
+}
+
+static const char *build_llvm(nnc *n, const char *archive, const char *exe)
+{
+    const char *why = NULL;
+    char *dir = native_temp_dir(n->arena, &why);
+    if (!dir)
+        return why;
+    NativeLlvm job = llvm_job(n, false);
+    NativeCost cost;
+    const char *object = arena_printf(n->arena, "%s/%s.o", dir, n->program->c_name);
+    why = native_object(&job, object, &cost);
+    if (!why) {
+        add_cost(n, cost);
+        Mark since = mark(n);
+        const char *inputs[] = { object, archive, "-lcjson", "-lz", "-lm" };
+        why = native_link(n->arena, inputs, 5, exe);
+        stage(n, "link", since);
+    }
+    native_remove_dir(n->arena, dir);
+    return why;
+}
+
+int nnc_build(nnc *n, const char *exe)
+{
+    const char *archive = runtime_archive(n);
+    FILE *f = fopen(archive, "rb");
+    if (!f) {
+        diag_error(&n->diags, SPAN_NONE, "%s: the runtime is not there: %s", archive, strerror(errno));
+        diag_note(&n->diags, SPAN_NONE, "set NNC_RUNTIME to the folder that holds libnnr.a");
         return -1;
     }
-    return 0;
+    fclose(f);
+    const char *why = n->llvm ? build_llvm(n, archive, exe) : build_c(n, archive, exe);
+    if (why)
+        diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why);
+    return why ? -1 : 0;
 }
 
 /* ---- looking inside ---- */

@@ -37,6 +37,7 @@ typedef struct {
     int n_defines;
     const char *target; /* kind of processor, "x86-64-v3"; NULL: what this machine has */
     const char *target_cpu, *target_triple; /* or a processor as LLVM and GCC name it, under a triple */
+    const char *backend; /* "llvm", or "c": through the system's C compiler; NULL: llvm where it is built in */
     bool no_fuse;       /* every operation a kernel of its own */
     bool verify;        /* run the IR verifiers after every pass */
     bool split_calls;   /* every kernel call an entry point too, behind the others: to time them one by one */
@@ -57,15 +58,16 @@ int nnc_emit_c(nnc *n, const char *dir);
 nnr_program nnc_variables(const nnc *n);
 /* Writes DIR/NAME_weights.h: the weights block as a C constant. After nnc_emit_c. */
 int nnc_emit_weights(nnc *n, const char *dir, const void *weights);
-/* Compiles through the system's C compiler ($CC or cc) and loads the result; the program lives until
- * nnc_free. probe: every kernel call reports its result to nnc_probe_fn (to find a NaN's origin). */
+/* Makes machine code in this process (back end "llvm"), or through the system's C compiler ($CC or cc)
+ * and loads the result; the program lives until nnc_free. probe: every kernel call reports its result to nnc_probe_fn (to find a NaN's origin). */
 const nnr_program *nnc_native(nnc *n, bool probe);
 typedef void (*nnc_probe_fn)(void *user, const char *layer, const char *file, int line,
                              const void *data, int64_t count,
                              const char *type /* of the elements: "f32" */);
 /* Sets the receiver for a program made with probe. */
 int nnc_set_probe(nnc *n, nnc_probe_fn fn, void *user);
-/* Writes a native executable with train, eval, predict and bench (C compiler and libnnr.a needed). */
+/* Writes a native executable with train, eval, predict and bench. Needs libnnr.a and a C compiler, with
+ * back end "llvm" for linking only. */
 int nnc_build(nnc *n, const char *exe);
 
 /* The IR after a pass ("front", one of the pass table, "lower", "c"), of one entry or of all (NULL).
@@ -78,6 +80,8 @@ const nnr_train *nnc_trains(const nnc *n, int *count);
 /* Name of the i-th place at which nnc_dump can look, from "front" to "c", and what it is in one line;
  * NULL behind the last. */
 const char *nnc_pass(int i, const char **doc);
+/* The back ends of this nnc in words: "c, llvm 19.1.7"; written to text, cut to size. */
+void nnc_backends(char *text, size_t size);
 /* Seconds and bytes each stage took, for --time-passes. */
 typedef struct {
     const char *name;

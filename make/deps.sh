@@ -7,6 +7,7 @@ packages="gcc g++ libc6-dev clang libclang-rt-14-dev flex bison zlib1g-dev libcj
 if [ "$1" = test ]; then
     packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"
 fi
+[ "${LLVM:-1}" = 0 ] || packages="$packages llvm-19-dev"
 missing=
 for p in $packages; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

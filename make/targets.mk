@@ -7,7 +7,7 @@ help: ## this list
 
 deps:
 ifneq ($(DEPS),no)
-	@sh make/deps.sh
+	@LLVM=$(LLVM) sh make/deps.sh
 endif
 deps-test:
 ifneq ($(DEPS),no)

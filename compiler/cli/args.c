@@ -55,6 +55,7 @@ static const Option OPTIONS[] = {
     { "--target", NULL, "KIND", "generic, portable, x86-64-v3, x86-64-v4, armv8, riscv64, riscv64-v (default: this machine)", O_TEXT, AT(target), true },
     { "--target-cpu", NULL, "CPU", "a processor by its own name: skylake, znver4, cortex-a72", O_TEXT, AT(target_cpu), true },
     { "--target-triple", NULL, "TRIPLE", "its system: aarch64-linux-gnu (default: this machine's)", O_TEXT, AT(target_triple), true },
+    { "--backend", NULL, "NAME", "llvm: machine code by nnc itself; c: through the C compiler", O_TEXT, AT(backend), false },
     { "--no-fuse", NULL, NULL, "every operation a kernel of its own", O_FLAG, AT(no_fuse), true },
     { "--dump", NULL, "PASS", "print the IR after PASS on the way", O_TEXT, AT(dump_pass), true },
     { "--dump-dir", NULL, "DIR", "write the IR after every pass to files in DIR", O_TEXT, AT(dump_dir), true },

@@ -14,15 +14,15 @@ static const CliCommand COMMANDS[] = {
     { "dump", "FILE.nn --after PASS [--entry E]", "the IR after a pass, as text", "--after --entry --batch", cmd_dump },
     { "train", "FILE.nn --data DIR [-o W.safetensors]", "train a network",
       "--data --output --init --resume --checkpoint --checkpoint-steps --no-checkpoint --epochs --batch --seed "
-      "--threads --train-block --json",
+      "--threads --train-block --backend --json",
       cmd_train },
     { "eval", "FILE.nn --weights W.safetensors --data DIR", "loss and metrics of trained weights",
-      "--weights --data --batch --threads --train-block --on-training-data --seed --json", cmd_eval },
+      "--weights --data --batch --threads --train-block --backend --on-training-data --seed --json", cmd_eval },
     { "predict", "FILE.nn --weights W.safetensors --input image=x.npy --output y.npy", "run a network on samples",
-      "--weights --input --output-file --entry --batch --threads", cmd_predict },
+      "--weights --input --output-file --entry --batch --threads --backend", cmd_predict },
     { "emit", "FILE.nn -o DIR", "standalone C: inference and training steps", "--output --weights --batch --portable", cmd_emit },
     { "build", "FILE.nn -o EXE", "a native executable with train, eval, predict, bench",
-      "--output --batch --data --train-block", cmd_build },
+      "--output --batch --data --train-block --backend", cmd_build },
     { "bench", "FILE.nn [--compare fusion] | --machine", "time of every entry point and kernel, beside the machine's limit",
       "--machine --compare --threads-list --batch-list --entry --seconds --json", cmd_bench },
     { "digits", "DIR [--train N] [--test N]", "write drawn digits in MNIST's form, where no data set is at hand",
@@ -72,7 +72,9 @@ int cli_run(int argc, char **argv)
         return argc < 2 ? CLI_USAGE : CLI_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("nnc %s (back ends: C)\n", NNC_VERSION);
+        char backends[64];
+        nnc_backends(backends, sizeof backends);
+        printf("nnc %s, back ends: %s\n", NNC_VERSION, backends);
         return CLI_OK;
     }
     const CliCommand *command = NULL;
@@ -147,6 +149,7 @@ nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra)
                       .target = args->portable && !args->target ? "portable" : args->target,
                       .target_cpu = args->target_cpu,
                       .target_triple = args->target_triple,
+                      .backend = args->backend,
                       .no_fuse = args->no_fuse,
                       .split_calls = args->split_calls,
                       .verify = true }; /* costs a millisecond, and a fault of ours never becomes wrong code */

@@ -18,7 +18,7 @@ typedef struct {
     Arena *arena;
     const char *file;
     const char *data, *output, *weights, *init, *resume, *checkpoint;
-    const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train;
+    const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train, *backend;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
     bool json, fusion, write, check, no_fuse, portable, time_passes, help, training_data, no_checkpoint;
     const char *compare, *svg, *trace;

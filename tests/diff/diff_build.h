@@ -143,7 +143,7 @@ static inline char *diff_main_text(Arena *arena, const LProgram *p)
     for (int i = 0; i < p->entries.len; i++) {
         const LEntry *e = p->entries.data[i];
         assert_true(e->n_in <= 16 && e->n_out <= 16);
-        text_addf(&t, "extern run_fn %s;\n", back_c_wrapper_name(arena, p, e));
+        text_addf(&t, "extern run_fn %s;\n", back_wrapper_name(arena, p, e));
         for (int out = 0; out < 2; out++) {
             text_addf(&t, "static const size_t %s%d[] = { 0", out ? "out" : "in", i);
             for (int k = 0; k < (out ? e->n_out : e->n_in); k++)
@@ -154,7 +154,7 @@ static inline char *diff_main_text(Arena *arena, const LProgram *p)
     text_add(&t, "static const entry entries[] = {\n");
     for (int i = 0; i < p->entries.len; i++) {
         const LEntry *e = p->entries.data[i];
-        text_addf(&t, "    { %s, %d, %d, in%d, out%d, %lld },\n", back_c_wrapper_name(arena, p, e), e->n_in, e->n_out, i, i,
+        text_addf(&t, "    { %s, %d, %d, in%d, out%d, %lld },\n", back_wrapper_name(arena, p, e), e->n_in, e->n_out, i, i,
                   (long long)e->arena_bytes);
     }
     text_add(&t, "};\n");
@@ -255,7 +255,7 @@ static inline void diff_enter(Arena *arena, const DiffBuild *b, int index, DiffM
         diff_enter_other(arena, b, index, m, ctx);
         return;
     }
-    void *symbol = dlsym(b->library, back_c_wrapper_name(arena, b->program, b->program->entries.data[index]));
+    void *symbol = dlsym(b->library, back_wrapper_name(arena, b->program, b->program->entries.data[index]));
     if (!symbol)
         fail_msg("%s", dlerror());
     nnr_entry_fn run;

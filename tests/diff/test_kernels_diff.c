@@ -277,7 +277,7 @@ static void clean_under_sanitizers(void **state)
                 bytes *= info->dims[r];
             text_addf(&t, "        %s[%d] = block(%lld);\n", k < e->n_in ? "in" : "out", k < e->n_in ? k : k - e->n_in, bytes);
         }
-        text_addf(&t, "        %s(w, s, (const void *const *)in, out, arena, &ctx);\n", back_c_wrapper_name(d->arena, b.program, e));
+        text_addf(&t, "        %s(w, s, (const void *const *)in, out, arena, &ctx);\n", back_wrapper_name(d->arena, b.program, e));
         for (int k = 0; k < e->n_in + e->n_out; k++)
             text_addf(&t, "        free(%s[%d]);\n", k < e->n_in ? "in" : "out", k < e->n_in ? k : k - e->n_in);
         text_add(&t, "        free(arena);\n    }\n");

@@ -10,7 +10,7 @@
  * fma prints as a * b + c: compile with -ffp-contract=fast for one rounding. */
 #ifndef NNC_BACK_C_C_H
 #define NNC_BACK_C_C_H
-#include "loop/loop.h"
+#include "back/common/common.h"
 
 typedef struct {
     bool no_comments;   /* leave out the kernels' notes */
@@ -26,7 +26,5 @@ char *back_c_header(Arena *arena, const LProgram *program, const CBackOptions *o
 /* NAME_program.c: the table `const nnr_program NAME_program` over NAME.c, with wrappers of its own, and
  * unless NNC_NO_MAIN is defined a main that calls nnr_main. It includes "NAME.h" and "nnr.h". */
 char *back_c_program(Arena *arena, const LProgram *program, const nnr_train *trains, int n_trains);
-/* Name of the wrapper of an entry (NAME_run_ENTRY), for dlsym. */
-char *back_c_wrapper_name(Arena *arena, const LProgram *program, const LEntry *entry);
 
 #endif

@@ -4,14 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-int64_t c_info_count(const nnr_info *info)
-{
-    int64_t n = 1;
-    for (int i = 0; i < info->rank; i++)
-        n *= info->dims[i];
-    return n;
-}
-
 static const char *info_type(const nnr_info *info)
 {
     switch (info->dtype) {
@@ -32,11 +24,6 @@ static const char *info_shape(CPrinter *p, const nnr_info *info)
     return t.data;
 }
 
-const char *c_entry_name(CPrinter *p, const LEntry *e)
-{
-    return arena_printf(p->arena, "%s_%s", p->program->c_name, e->c_name);
-}
-
 /* The names an entry function's other parameters have. */
 static bool is_own_name(const char *s)
 {
@@ -49,13 +36,13 @@ static bool is_own_name(const char *s)
 
 static const char *plain_name(CPrinter *p, const nnr_info *info)
 {
-    const char *s = c_identifier(p->arena, info->name);
+    const char *s = back_identifier(p->arena, info->name);
     bool taken = is_own_name(s);
     int n = p->program->funcs.len;
     if (!p->kernel_names && n) {
         p->kernel_names = ARENA_ARRAY(p->arena, const char *, n);
         for (int i = 0; i < n; i++)
-            p->kernel_names[i] = c_kernel_name(p, p->program->funcs.data[i]);
+            p->kernel_names[i] = back_kernel_name(p->arena, p->program->funcs.data[i]);
     }
     for (int i = 0; i < n && !taken; i++)
         taken = strcmp(s, p->kernel_names[i]) == 0;
@@ -74,60 +61,18 @@ const char *c_output_name(CPrinter *p, const LEntry *e, int i)
     return s;
 }
 
-CEntryUse c_entry_use(const LProgram *program, const LEntry *e)
-{
-    CEntryUse use = { 0 };
-    Arena *arena = arena_new();
-    CPrinter counter = { .arena = arena };
-    for (int i = 0; i < e->calls.len; i++) {
-        const LCall *call = &e->calls.data[i];
-        const LFunc *f = call->func;
-        for (int k = 0; k < f->params.len; k++) {
-            if (call->args[k].kind == LR_VAR) {
-                bool slot = program->globals[call->args[k].index].kind == NNR_SLOT;
-                use.slots |= slot;
-                use.weights |= !slot;
-            }
-            use.arena |= call->args[k].kind == LR_ARENA;
-        }
-        if (!f->uses_ctx)
-            continue;
-        c_count_uses(&counter, f);
-        use.seed |= f->seed && counter.var_uses[f->seed->id];
-        use.step |= f->step && counter.var_uses[f->step->id];
-        use.epoch |= f->epoch && counter.var_uses[f->epoch->id];
-    }
-    arena_free(arena);
-    return use;
-}
-
-/* True when a call of the entry writes a variable of that kind. */
-static bool entry_writes(const LProgram *program, const LEntry *e, bool slots)
-{
-    for (int i = 0; i < e->calls.len; i++) {
-        const LCall *call = &e->calls.data[i];
-        for (int k = 0; k < call->func->params.len; k++) {
-            const LRef *r = &call->args[k];
-            if (r->kind == LR_VAR && call->func->params.data[k]->role != LB_IN &&
-                (program->globals[r->index].kind == NNR_SLOT) == slots)
-                return true;
-        }
-    }
-    return false;
-}
-
 void c_signature(CPrinter *p, Text *out, const LEntry *e)
 {
     const char *name = p->program->c_name;
-    CEntryUse use = c_entry_use(p->program, e);
+    BackEntryUse use = back_entry_use(p->program, e);
     CList l = { .out = out, .line_start = out->len };
-    text_addf(out, "void %s(", c_entry_name(p, e));
+    text_addf(out, "void %s(", back_entry_name(p->arena, p->program, e));
     l.align = (int)(out->len - l.line_start);
     if (use.weights)
-        c_list_add(&l, arena_printf(p->arena, "%sstruct %s_weights *w", entry_writes(p->program, e, false) ? "" : "const ",
+        c_list_add(&l, arena_printf(p->arena, "%sstruct %s_weights *w", back_entry_writes(p->program, e, false) ? "" : "const ",
                                   name));
     if (use.slots)
-        c_list_add(&l, arena_printf(p->arena, "%sstruct %s_slots *s", entry_writes(p->program, e, true) ? "" : "const ",
+        c_list_add(&l, arena_printf(p->arena, "%sstruct %s_slots *s", back_entry_writes(p->program, e, true) ? "" : "const ",
                                   name));
     for (int i = 0; i < e->n_in; i++)
         c_list_add(&l, arena_printf(p->arena, "const %s *%s", info_type(&e->in[i]), c_input_name(p, e, i)));
@@ -146,7 +91,7 @@ void c_signature(CPrinter *p, Text *out, const LEntry *e)
 
 void c_wrapper(CPrinter *p, Text *out, const LEntry *e, const char *name, const char *ctx_type)
 {
-    CEntryUse use = c_entry_use(p->program, e);
+    BackEntryUse use = back_entry_use(p->program, e);
     const char *params = "void *weights, void *slots, const void *const *in, void *const *out, void *arena,";
     bool is_static = strncmp(ctx_type, "nnr_", 4) == 0;
     if (!is_static) /* exported: say so first, for -Wmissing-prototypes */
@@ -154,7 +99,7 @@ void c_wrapper(CPrinter *p, Text *out, const LEntry *e, const char *name, const 
     text_addf(out, "%svoid %s(%s\n    const %s *ctx)\n{\n", is_static ? "static " : "", name, params, ctx_type);
     text_add(out, "    (void)weights, (void)slots, (void)in, (void)out, (void)arena, (void)ctx;\n");
     CList l = { .out = out, .line_start = out->len };
-    text_addf(out, "    %s(", c_entry_name(p, e));
+    text_addf(out, "    %s(", back_entry_name(p->arena, p->program, e));
     l.align = (int)(out->len - l.line_start);
     if (use.weights)
         c_list_add(&l, "weights");
@@ -214,8 +159,8 @@ static void print_entry_doc(CPrinter *p, Text *out, const LEntry *e)
         text_addf(out, "\n *   %s: in, %s", c_input_name(p, e, i), info_shape(p, &e->in[i]));
     for (int i = 0; i < e->n_out; i++)
         text_addf(out, "\n *   %s: out, %s", c_output_name(p, e, i), info_shape(p, &e->out[i]));
-    CEntryUse use = c_entry_use(p->program, e);
-    const char *macro = c_upper(p->arena, c_entry_name(p, e));
+    BackEntryUse use = back_entry_use(p->program, e);
+    const char *macro = c_upper(p->arena, back_entry_name(p->arena, p->program, e));
     if (use.arena)
         text_addf(out, "\n *   arena: working memory, %s_ARENA bytes, aligned to %d; its contents do not matter", macro,
                   NNR_ALIGN);
@@ -234,8 +179,8 @@ static void print_usage(CPrinter *p, Text *out)
             e = prog->entries.data[i];
     if (!e)
         return;
-    CEntryUse use = c_entry_use(prog, e);
-    const char *name = prog->c_name, *entry = c_entry_name(p, e);
+    BackEntryUse use = back_entry_use(prog, e);
+    const char *name = prog->c_name, *entry = back_entry_name(p->arena, p->program, e);
     text_add(out, " *\n * Usage:\n");
     if (use.weights)
         text_addf(out, " *     static struct %s_weights weights;              // %" PRId64
@@ -248,7 +193,7 @@ static void print_usage(CPrinter *p, Text *out)
     for (int i = 0; i < e->n_in + e->n_out; i++) {
         const nnr_info *info = i < e->n_in ? &e->in[i] : &e->out[i - e->n_in];
         text_addf(out, " *     static _Alignas(%d) %s %s[%" PRId64 "];\n", NNR_ALIGN, info_type(info),
-                  i < e->n_in ? c_input_name(p, e, i) : c_output_name(p, e, i - e->n_in), c_info_count(info));
+                  i < e->n_in ? c_input_name(p, e, i) : c_output_name(p, e, i - e->n_in), back_info_count(info));
     }
     CList l = { .out = out, .line_start = out->len };
     text_addf(out, " *     %s(", entry);

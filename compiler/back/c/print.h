@@ -24,7 +24,7 @@ typedef struct {
     /* the function at hand */
     const LFunc *func;
     const char **var_name, **buf_name; /* by id */
-    int *var_uses, *buf_uses;
+    BackUses uses_of;
     int depth;
     const char **kernel_names; /* of all functions, once something asked */
 } CPrinter;
@@ -43,8 +43,6 @@ void c_prelude(CPrinter *p, Text *out);
 
 /* names.c */
 void c_name_function(CPrinter *p, const LFunc *f); /* fills var_name and buf_name */
-const char *c_identifier(Arena *arena, const char *name);
-const char *c_kernel_name(CPrinter *p, const LFunc *f);
 char *c_upper(Arena *arena, const char *name);
 void c_add_string(Text *out, const char *s); /* a C string literal; NULL as NULL */
 char *c_comment_text(Arena *arena, const char *text); /* cannot end a comment */
@@ -57,20 +55,11 @@ typedef struct {
 } CList;
 void c_list_add(CList *list, const char *item);
 
-/* uses.c: fills var_uses and buf_uses; definitions nobody reads count 0 and are not printed. */
-void c_count_uses(CPrinter *p, const LFunc *f);
-
 /* header.c */
 void c_declarations(CPrinter *p, Text *out, bool guard);
 /* "void NAME_entry(...)" without a semicolon; lines continue under `indent` blanks. */
 void c_signature(CPrinter *p, Text *out, const LEntry *e);
 void c_wrapper(CPrinter *p, Text *out, const LEntry *e, const char *name, const char *ctx_type);
-int64_t c_info_count(const nnr_info *info);
 const char *c_input_name(CPrinter *p, const LEntry *e, int i);
 const char *c_output_name(CPrinter *p, const LEntry *e, int i);
-typedef struct {
-    bool weights, slots, arena, seed, step, epoch;
-} CEntryUse;
-CEntryUse c_entry_use(const LProgram *program, const LEntry *e);
-const char *c_entry_name(CPrinter *p, const LEntry *e); /* NAME_entry */
 #endif

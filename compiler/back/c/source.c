@@ -98,12 +98,12 @@ static void print_stmt(CPrinter *p, const LStmt *s)
 {
     switch (s->kind) {
     case LS_LET:
-        if (p->var_uses[s->var->id])
+        if (p->uses_of.var[s->var->id])
             print_definition(p, s);
         break;
     case LS_VAR:
         print_definition(p, s);
-        if (!p->var_uses[s->var->id]) {
+        if (!p->uses_of.var[s->var->id]) {
             indent(p);
             text_addf(&p->out, "(void)%s;\n", p->var_name[s->var->id]);
         }
@@ -121,7 +121,7 @@ static void print_stmt(CPrinter *p, const LStmt *s)
     case LS_FOR: print_for(p, s); break;
     case LS_IF: print_if(p, s); break;
     case LS_LOCAL:
-        if (!p->buf_uses[s->buf->id])
+        if (!p->uses_of.buf[s->buf->id])
             break;
         print_local(p, s->buf);
         break;
@@ -150,12 +150,12 @@ static void print_function(CPrinter *p, const LFunc *f)
 {
     p->func = f;
     c_name_function(p, f);
-    c_count_uses(p, f);
+    p->uses_of = back_count_uses(p->arena, f);
     text_add(&p->out, "\n");
     if (f->note && !p->options.no_comments)
         text_addf(&p->out, "/* %s */\n", c_comment_text(p->arena, f->note));
     CList l = { .out = &p->out, .line_start = p->out.len };
-    text_addf(&p->out, "static void %s(", c_kernel_name(p, f));
+    text_addf(&p->out, "static void %s(", back_kernel_name(p->arena, f));
     l.align = (int)(p->out.len - l.line_start);
     for (int i = 0; i < f->params.len; i++) {
         const LBuf *b = f->params.data[i];
@@ -165,13 +165,13 @@ static void print_function(CPrinter *p, const LFunc *f)
     }
     for (int i = 0; f->uses_ctx && i < 3; i++) {
         const LVar *v = context_var(f, i);
-        if (v && p->var_uses[v->id])
+        if (v && p->uses_of.var[v->id])
             c_list_add(&l, arena_printf(p->arena, "%s %s", CONTEXT_TYPE[i], p->var_name[v->id]));
     }
     text_add(&p->out, l.n ? ")\n{\n" : "void)\n{\n");
     p->depth = 1;
     for (int i = 0; i < f->params.len; i++)
-        if (!p->buf_uses[f->params.data[i]->id])
+        if (!p->uses_of.buf[f->params.data[i]->id])
             text_addf(&p->out, "    (void)%s;\n", p->buf_name[f->params.data[i]->id]);
     print_block(p, &f->body);
     text_add(&p->out, "}\n");
@@ -195,39 +195,35 @@ static const char *argument(CPrinter *p, const LEntry *e, const LRef *ref, const
     return arena_printf(p->arena, "(%s)(a + %" PRId64 ")", pointer, ref->offset);
 }
 
-static const char *dtype_tag(LKind kind) { return kind == LK_F32 ? "f32" : kind == LK_BOOL ? "bool" : "i32"; }
-
 /* What the driver's search for the first non-finite value compiles in. */
 static void print_probes(CPrinter *p, const LEntry *e, const LCall *call)
 {
     const LFunc *f = call->func;
-    int n_results = f->params.len - (f->scratch_bytes > 0);
-    for (int i = 0; i < n_results; i++) {
+    BackPlace at = back_place(f);
+    for (int i = 0; i < f->params.len; i++) {
         const LBuf *b = f->params.data[i];
-        if (b->role == LB_IN || b->kind != LK_F32)
+        if (!back_is_result(f, i))
             continue;
-        const char *path = f->path ? f->path : f->name, *file = f->loc.file ? f->loc.file : "";
         text_add(&p->out, "    NNC_PROBE(");
-        c_add_string(&p->out, path);
+        c_add_string(&p->out, at.layer);
         text_add(&p->out, ", ");
-        c_add_string(&p->out, file);
-        text_addf(&p->out, ", %d, %s, %" PRId64 ", \"%s\");\n", f->loc.line, argument(p, e, &call->args[i], b), b->count,
-                  dtype_tag(b->kind));
+        c_add_string(&p->out, at.file);
+        text_addf(&p->out, ", %d, %s, %" PRId64 ", \"f32\");\n", at.line, argument(p, e, &call->args[i], b), b->count);
     }
 }
 
 static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
 {
     const LFunc *f = call->func;
-    c_count_uses(p, f);
+    p->uses_of = back_count_uses(p->arena, f);
     CList l = { .out = &p->out, .line_start = p->out.len };
-    text_addf(&p->out, "    %s(", c_kernel_name(p, f));
+    text_addf(&p->out, "    %s(", back_kernel_name(p->arena, f));
     l.align = (int)(p->out.len - l.line_start);
     for (int i = 0; i < f->params.len; i++)
         c_list_add(&l, argument(p, e, &call->args[i], f->params.data[i]));
     for (int i = 0; f->uses_ctx && i < 3; i++) {
         const LVar *v = context_var(f, i);
-        if (v && p->var_uses[v->id])
+        if (v && p->uses_of.var[v->id])
             c_list_add(&l, CONTEXT_NAME[i]);
     }
     text_add(&p->out, ");\n");
@@ -257,7 +253,7 @@ static void print_unused(CPrinter *p, const LEntry *e)
 
 static void print_entry(CPrinter *p, const LEntry *e)
 {
-    CEntryUse use = c_entry_use(p->program, e);
+    BackEntryUse use = back_entry_use(p->program, e);
     text_add(&p->out, "\n");
     c_signature(p, &p->out, e);
     text_add(&p->out, "\n{\n");
@@ -279,11 +275,6 @@ static void print_entry(CPrinter *p, const LEntry *e)
     text_add(&p->out, "}\n");
 }
 
-char *back_c_wrapper_name(Arena *arena, const LProgram *program, const LEntry *entry)
-{
-    return arena_printf(arena, "%s_run_%s", program->c_name, entry->c_name);
-}
-
 static void print_wrappers(CPrinter *p)
 {
     const char *name = p->program->c_name;
@@ -293,7 +284,7 @@ static void print_wrappers(CPrinter *p)
     for (int i = 0; i < p->program->entries.len; i++) {
         const LEntry *e = p->program->entries.data[i];
         text_add(&p->out, "\n");
-        c_wrapper(p, &p->out, e, back_c_wrapper_name(p->arena, p->program, e), ctx);
+        c_wrapper(p, &p->out, e, back_wrapper_name(p->arena, p->program, e), ctx);
     }
 }
 

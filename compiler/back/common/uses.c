@@ -1,13 +1,9 @@
-/* Which variables and buffers of a function are read, so that the printer leaves out what nobody
+/* Which variables and buffers of a function are read, so that a back end leaves out what nobody
  * reads (compilers warn of it) and passes only the context values a kernel wants. A let is counted
  * only when something behind it reads it: the walk goes from the end of a block to its start. */
-#include "back/c/print.h"
+#include "back/common/common.h"
 
-typedef struct {
-    int *var, *buf;
-} Counts;
-
-static void count_expr(Counts *c, const LExpr *e)
+static void count_expr(BackUses *c, const LExpr *e)
 {
     if (!e)
         return;
@@ -20,7 +16,7 @@ static void count_expr(Counts *c, const LExpr *e)
     count_expr(c, e->c);
 }
 
-static void count_block(Counts *c, const LBlock *block)
+static void count_block(BackUses *c, const LBlock *block)
 {
     for (int i = block->len - 1; i >= 0; i--) {
         const LStmt *s = block->data[i];
@@ -38,10 +34,9 @@ static void count_block(Counts *c, const LBlock *block)
     }
 }
 
-void c_count_uses(CPrinter *p, const LFunc *f)
+BackUses back_count_uses(Arena *arena, const LFunc *f)
 {
-    p->var_uses = ARENA_ARRAY(p->arena, int, f->n_vars + 1);
-    p->buf_uses = ARENA_ARRAY(p->arena, int, f->n_bufs + 1);
-    Counts c = { p->var_uses, p->buf_uses };
-    count_block(&c, &f->body);
+    BackUses uses = { ARENA_ARRAY(arena, int, f->n_vars + 1), ARENA_ARRAY(arena, int, f->n_bufs + 1) };
+    count_block(&uses, &f->body);
+    return uses;
 }

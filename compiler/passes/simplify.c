@@ -5,7 +5,7 @@
  * dead nodes, so that "has one reader" means what it says.
  *
  * What counts as equivalent, for finite f32 operands: the same value up to the rounding of a
- * reassociated constant factor; the sign of a zero may change. Where operands may be infinite or NaN:
+ * reassociated factor, or of sums in another order; the sign of a zero may change. Where operands may be infinite or NaN:
  * nothing that would hide one is done (x*0, x-x, x/x, 0/x stay), with one exception: pow(x, 0.5)
  * becomes sqrt(x), which differs at -inf. i32 wraps, so that its algebra is exact.
  *
@@ -37,7 +37,8 @@ static Node *latest(Node *n)
 static Node *apply_rules(Simplify *s, Node *n)
 {
     static const SimplifyRule rules[] = { simplify_fold,   simplify_algebra,  simplify_movement,
-                                          simplify_reduce, simplify_contract, NULL };
+                                          simplify_reduce, simplify_moments,  simplify_affine,
+                                          simplify_contract, NULL };
     if (n->op == &op_stop_grad)
         return n->in[0];
     for (int i = 0; rules[i]; i++) {

@@ -175,7 +175,7 @@ Node *simplify_reduce(Simplify *s, Node *n)
         return NULL;
     const Node *a = n->in[0];
     Node *r = drop_single_axes(s, n);
-    if (!r && a->op == n->op)
+    if (!r && a->op == n->op && !(n->op == &op_sum && simplify_keeps_rows(a)))
         r = reduce_of_reduce(s, n);
     if (!r && a->op == &op_broadcast)
         r = reduce_of_broadcast(s, n);

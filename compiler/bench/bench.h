@@ -20,6 +20,8 @@ typedef struct {
     int n, cap;
     double median, low, high; /* after samples_close: quantiles .5, .1, .9 */
 } Samples;
+void samples_add(Arena *arena, Samples *s, double seconds);
+void samples_close(Samples *s);
 
 /* ---- the machine ---- */
 typedef enum { LEVEL_L1, LEVEL_L2, LEVEL_L3, LEVEL_MEMORY, N_LEVELS } Level;
@@ -50,6 +52,7 @@ typedef struct {
     nnr_model model;
     bool unfused;
     const char *backend; /* "c" */
+    int n_entries;       /* without those that loop_split_calls added */
 } Build;
 
 typedef struct {
@@ -61,8 +64,9 @@ typedef struct {
 typedef struct {
     Subject *subject;
     int threads;
-    int64_t calls; /* a sample */
+    int64_t calls;  /* a sample */
     Samples samples;
+    Samples *parts; /* of every kernel call of the entry point, when profiled */
 } Case;
 
 typedef struct {
@@ -72,7 +76,7 @@ typedef struct {
     int64_t *threads;
     int n_threads;
     double seconds;    /* for each case */
-    bool profile;      /* time every kernel, too */
+    bool profile;      /* time every kernel, too: programs are compiled with nnc_options.split_calls */
     nnr_say say;       /* for messages of the runtime */
     char error[1024];
     Vec(Build *) builds;
@@ -105,11 +109,29 @@ typedef struct {
 } Figures;
 Figures bench_figures(const Bench *b, const Case *c);
 const LEntry *bench_entry(const Subject *s);
+/* Entry points without those that loop_split_calls added (split: it was called). */
+int bench_whole_entries(const LProgram *p, bool split);
+
+/* ---- kernels one by one (profile.c) ---- */
+/* A sample of every kernel of the case. */
+void profile_turn(Bench *b, Case *c);
+void profile_close(Case *c);
+typedef struct {
+    const LFunc *func;
+    const Samples *samples;
+    Work work;
+    double limit, share;   /* seconds; of the sum over the kernels */
+    const char *bound;     /* what the limit is: "peak", "L2", "memory" */
+    const char *schedule;  /* in words */
+} Row;
+/* A row a kernel in the order of the calls. */
+Row *profile_rows(const Bench *b, const Case *c);
 
 /* ---- reports ---- */
 void bench_machine_table(const Bench *b, Text *out);
 void bench_table(const Bench *b, Text *out);
 void bench_json(const Bench *b, Text *out);
+void bench_profile_table(const Bench *b, Text *out);
 /* "12.3 us", "1.25 ms" */
 const char *bench_seconds_text(Arena *arena, double seconds);
 #endif

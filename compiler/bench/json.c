@@ -47,10 +47,37 @@ static void add_case(const Bench *b, const Case *c, Text *out)
               f.kernels, f.entry->arena_bytes);
 }
 
+static void add_kernels(const Bench *b, const Case *c, Text *out)
+{
+    const LEntry *e = bench_entry(c->subject);
+    const Row *rows = profile_rows(b, c);
+    for (int k = 0; k < e->calls.len; k++) {
+        const Row *r = &rows[k];
+        text_add(out, "{\"kernel\": ");
+        add_string(out, r->func->name);
+        add_text(out, "entry", e->name);
+        add_text(out, "backend", c->subject->build->backend);
+        text_addf(out, ", \"batch\": %" PRId64 ", \"fused\": %s, \"threads\": %d, \"call\": %d", e->batch,
+                  c->subject->build->unfused ? "false" : "true", c->threads, k);
+        add_text(out, "layer", r->func->path);
+        add_text(out, "layers", r->func->note);
+        add_text(out, "file", r->func->loc.file);
+        text_addf(out, ", \"line\": %d", r->func->loc.line);
+        add_text(out, "schedule", r->schedule);
+        add_text(out, "bound", r->bound);
+        text_addf(out, ", \"seconds\": %.6g, \"p10\": %.6g, \"p90\": %.6g, \"share\": %.4f, \"flops\": %.0f, \"bytes\": %.0f"
+                       ", \"limit_seconds\": %.6g}\n",
+                  r->samples->median, r->samples->low, r->samples->high, r->share, r->work.flops,
+                  r->work.read + r->work.written, r->limit);
+    }
+}
+
 void bench_json(const Bench *b, Text *out)
 {
     for (int i = 0; i < b->n_threads; i++)
         add_machine(&b->machines[i], out);
     for (int i = 0; i < b->cases.len; i++)
         add_case(b, b->cases.data[i], out);
+    for (int i = 0; b->profile && i < b->cases.len; i++)
+        add_kernels(b, b->cases.data[i], out);
 }

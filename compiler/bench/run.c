@@ -13,14 +13,14 @@ static const double SAMPLE_SECONDS = 2e-3;
 
 /* ---- samples ---- */
 
-static void samples_add(Arena *arena, Samples *s, double seconds)
+void samples_add(Arena *arena, Samples *s, double seconds)
 {
     if (s->n == s->cap)
         s->seconds = arena_grow(arena, s->seconds, &s->cap, sizeof *s->seconds);
     s->seconds[s->n++] = seconds;
 }
 
-static void samples_close(Samples *s)
+void samples_close(Samples *s)
 {
     if (!s->n)
         return;
@@ -71,12 +71,14 @@ static Case *new_case(Bench *b, Subject *s, int threads)
 {
     Case *c = ARENA_NEW(b->arena, Case);
     *c = (Case){ .subject = s, .threads = threads, .calls = 1 };
+    if (b->profile && s->build != b->loops)
+        c->parts = ARENA_ARRAY(b->arena, Samples, bench_entry(s)->calls.len + 1);
     return c;
 }
 
 static bool wanted(const Bench *b, const LEntry *e, const char *name)
 {
-    if (e->calls.len == 0 || strstr(name, " call "))
+    if (e->calls.len == 0)
         return false;
     if (b->entry)
         return strcmp(b->entry, name) == 0;
@@ -87,10 +89,9 @@ static bool no_entry(Bench *b, const Build *build)
 {
     int at = snprintf(b->error, sizeof b->error, "%s: error: no entry point %s%s%s\nnote: entry points:", b->file,
                       b->entry ? "is named '" : "can be timed", b->entry ? b->entry : "", b->entry ? "'" : "");
-    for (int i = 0; i < build->program->n_entries && at < (int)sizeof b->error - 80; i++)
-        if (!strstr(build->program->entries[i].name, " call "))
-            at += snprintf(b->error + at, sizeof b->error - (size_t)at, "%s %.60s", i ? "," : "",
-                           build->program->entries[i].name);
+    for (int i = 0; i < build->n_entries && at < (int)sizeof b->error - 80; i++)
+        at += snprintf(b->error + at, sizeof b->error - (size_t)at, "%s %.60s", i ? "," : "",
+                       build->program->entries[i].name);
     return false;
 }
 
@@ -100,7 +101,8 @@ bool bench_add(Bench *b, nnc *compiler, const nnr_program *program, bool unfused
     if (!build)
         return false;
     int found = 0;
-    for (int i = 0; i < program->n_entries; i++) {
+    build->n_entries = bench_whole_entries(nnc_program(compiler), b->profile);
+    for (int i = 0; i < build->n_entries; i++) {
         const LEntry *e = nnc_program(compiler)->entries.data[i];
         if (!wanted(b, e, e->name) || (batch && e->batch && e->batch != batch))
             continue;
@@ -198,12 +200,17 @@ void bench_run(Bench *b)
     for (int round = 0; round < MAX_ROUNDS && (round < MIN_ROUNDS || nnr_now() < end); round++) {
         for (int i = 0; round < MACHINE_ROUNDS && i < b->machine_cases.len; i++)
             turn(b, b->machine_cases.data[i]);
-        for (int i = 0; i < b->cases.len; i++)
+        for (int i = 0; i < b->cases.len; i++) {
             turn(b, b->cases.data[i]);
+            if (b->cases.data[i]->parts)
+                profile_turn(b, b->cases.data[i]);
+        }
     }
     close_machine(b);
-    for (int i = 0; i < b->cases.len; i++)
+    for (int i = 0; i < b->cases.len; i++) {
         samples_close(&b->cases.data[i]->samples);
+        profile_close(b->cases.data[i]);
+    }
 }
 
 /* ---- figures ---- */

@@ -3,6 +3,7 @@
 #include "nnc_internal.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *bench_seconds_text(Arena *arena, double s)
@@ -92,4 +93,64 @@ void bench_table(const Bench *b, Text *out)
     for (int i = 0; i < b->cases.len; i++)
         row(b, b->cases.data[i], out);
     add_ratios(b, out);
+}
+
+/* ---- kernels ---- */
+
+typedef struct {
+    const Row *row;
+    int call;
+} Ranked;
+
+static int slowest_first(const void *a, const void *b)
+{
+    const Ranked *x = a, *y = b;
+    double p = x->row->samples->median, q = y->row->samples->median;
+    return p != q ? (p < q) - (p > q) : x->call - y->call;
+}
+
+/* "mlp.fc1:8": the layer that costs most, and its line. */
+static const char *place_text(Arena *arena, const LFunc *f)
+{
+    const char *path = f->path ? f->path : f->name;
+    return f->loc.file ? arena_printf(arena, "%s:%d", path, f->loc.line) : path;
+}
+
+/* --json has the whole of it. */
+static const char *shortened(Arena *arena, const char *text)
+{
+    enum { MOST = 90 };
+    return strlen(text) <= MOST ? text : arena_printf(arena, "%.*s ...", MOST - 4, text);
+}
+
+static void profile_of(const Bench *b, const Case *c, Text *out)
+{
+    const LEntry *e = bench_entry(c->subject);
+    const Row *rows = profile_rows(b, c);
+    Ranked *order = ARENA_ARRAY(b->arena, Ranked, e->calls.len + 1);
+    double sum = 0;
+    for (int k = 0; k < e->calls.len; k++) {
+        order[k] = (Ranked){ &rows[k], k };
+        sum += rows[k].samples->median;
+    }
+    qsort(order, (size_t)e->calls.len, sizeof *order, slowest_first);
+    text_addf(out, "\n%s, batch %" PRId64 ", %s, %s, %d thread%s: %d kernels, one by one %s\n", e->name, e->batch,
+              c->subject->build->backend, c->subject->build->unfused ? "unfused" : "fused", c->threads,
+              c->threads > 1 ? "s" : "", e->calls.len, bench_seconds_text(b->arena, sum));
+    text_addf(out, "%4s %11s %6s %8s %7s %7s %-6s %-46s %-20s %s\n", "call", "median", "share", "GFLOP/s", "GB/s", "limit",
+              "by", "schedule", "layer", "operations");
+    for (int k = 0; k < e->calls.len; k++) {
+        const Row *r = order[k].row;
+        double t = r->samples->median > 0 ? r->samples->median : 1e-12;
+        text_addf(out, "%4d %11s %5.1f%% %8.1f %7.1f %6.1f%% %-6s %-46s %-20s %s\n", order[k].call,
+                  bench_seconds_text(b->arena, r->samples->median), r->share * 100, r->work.flops / t * 1e-9,
+                  (r->work.read + r->work.written) / t * 1e-9, r->limit / t * 100, r->bound, r->schedule,
+                  place_text(b->arena, r->func), shortened(b->arena, r->func->note ? r->func->note : r->func->name));
+    }
+}
+
+void bench_profile_table(const Bench *b, Text *out)
+{
+    for (int i = 0; i < b->cases.len; i++)
+        profile_of(b, b->cases.data[i], out);
 }

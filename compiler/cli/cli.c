@@ -24,7 +24,7 @@ static const CliCommand COMMANDS[] = {
     { "build", "FILE.nn -o EXE", "a native executable with train, eval, predict, bench",
       "--output --batch --data --train-block --backend", cmd_build },
     { "bench", "FILE.nn [--compare fusion] | --machine", "time of every entry point and kernel, beside the machine's limit",
-      "--machine --compare --threads-list --batch-list --entry --seconds --json", cmd_bench },
+      "--machine --compare --threads-list --batch-list --entry --seconds --profile --json", cmd_bench },
     { "digits", "DIR [--train N] [--test N]", "write drawn digits in MNIST's form, where no data set is at hand",
       "--train --test --seed", cmd_digits },
 };

@@ -40,6 +40,7 @@ static bool add_build(Session *s, bool unfused, int64_t batch)
     CliArgs *args = s->args;
     args->no_fuse = unfused;
     args->batch = batch;
+    args->split_calls = s->bench.profile;
     nnc *n = cli_open(args, NULL, 0);
     s->opened[s->n_opened++] = n;
     bool ok = nnc_load(n, args->file) == 0;
@@ -54,6 +55,7 @@ static bool add_build(Session *s, bool unfused, int64_t batch)
 
 static bool add_machine(Session *s)
 {
+    s->args->split_calls = false;
     nnc *n = cli_open(s->args, NULL, 0);
     s->opened[s->n_opened++] = n;
     const nnr_program *program = nnc_take(n, machine_program) == 0 ? nnc_native(n, false) : NULL;
@@ -88,6 +90,8 @@ static int report(Session *s)
         if (b->cases.len) {
             text_add(&out, "\n");
             bench_table(b, &out);
+            if (s->args->profile)
+                bench_profile_table(b, &out);
         }
     }
     fputs(out.data, stdout);

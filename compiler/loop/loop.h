@@ -119,6 +119,7 @@ typedef struct {
     LBlock body;
     const char *note;       /* comment above the function: layers and .nn lines it comes from */
     const char *path;       /* layer path, for reports */
+    const char *schedule;   /* how it was lowered, in words, for reports; or NULL */
     Loc loc;
     int64_t flops;          /* for reports: operations of the network it computes, a multiply-add being two */
     int64_t bytes;          /* for reports: of its parameters, read and written, each once */

@@ -235,6 +235,10 @@ static void print_attributes(const LFunc *f, Text *out)
         text_add(out, " note ");
         print_string(f->note, out);
     }
+    if (f->schedule) {
+        text_add(out, " schedule ");
+        print_string(f->schedule, out);
+    }
     if (f->loc.file) {
         text_add(out, " loc ");
         print_string(f->loc.file, out);

@@ -257,6 +257,8 @@ static void read_attributes(Reader *r)
             f->path = read_string(r);
         else if (read_accept(r, "note"))
             f->note = read_string(r);
+        else if (read_accept(r, "schedule"))
+            f->schedule = read_string(r);
         else if (read_accept(r, "loc"))
             read_loc(r);
         else

@@ -259,5 +259,6 @@ void loop_contract(LContract *c)
         t = loop_contract_pick(c);
     if (tuning && tuning->seen)
         tuning->seen(tuning->user, c, key, &t);
+    c->func->schedule = loop_tile_words(&t, c->func->arena);
     loop_contract_emit(c, &t);
 }

@@ -69,6 +69,8 @@ const char *loop_contract_check(const LContract *c, const LTile *t);
 /* A schedule as one line of text, and back (NULL, or what is wrong with the text). */
 char *loop_tile_print(const LTile *t, Arena *arena);
 const char *loop_tile_read(const char *text, LTile *out);
+/* The same for people: "tile 12 rows x 2x16 lanes, b packed". */
+char *loop_tile_words(const LTile *t, Arena *arena);
 
 /* What a tuner knows: measured choices by key, and who wants to hear of every contraction. A choice that
  * loop_contract_check refuses is passed over. */

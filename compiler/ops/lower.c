@@ -285,26 +285,56 @@ void lower_results(Lower *lw, const NodeVec *results, LExpr *flat, LExpr *const 
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
-/* "mlp.fc1: contract, add (mnist.nn:3); mlp.fc2: ..." */
+static int64_t node_flops(const Node *n)
+{
+    if (n->op->work)
+        return n->op->work(n) * (n->op == &op_contract && n->attr[0].contract->n_operand == 2 ? 2 : 1);
+    return n->op->flags & (OP_MOVEMENT | OP_LEAF | OP_ROOT) ? 0 : type_count(&n->type);
+}
+
+/* The node that costs most: what the kernel is named by in reports. */
+static const Node *main_node(const Kernel *k)
+{
+    const Node *best = k->nodes.data[0];
+    for (int i = 1; i < k->nodes.len; i++)
+        if (node_flops(k->nodes.data[i]) > node_flops(best))
+            best = k->nodes.data[i];
+    return best;
+}
+
+static bool all_movement(const Kernel *k)
+{
+    for (int i = 0; i < k->nodes.len; i++)
+        if (!(k->nodes.data[i]->op->flags & OP_MOVEMENT))
+            return false;
+    return true;
+}
+
+/* "mlp.fc1: contract, add (mnist.nn:3); mlp.fc2: ...". What only moves values says little, but where there
+ * is nothing else. */
 static const char *kernel_note(Lower *lw)
 {
     const Kernel *k = lw->kernel;
     Text t = { .arena = lw->arena };
     const char *path = NULL, *file = NULL;
     int line = -1;
+    bool moves = all_movement(k), any = false;
     for (int i = 0; i < k->nodes.len; i++) {
         const Node *n = k->nodes.data[i];
+        if (!moves && n->op->flags & OP_MOVEMENT)
+            continue;
         bool same_place = same_text(n->loc.file, file) && n->loc.line == line;
-        if (i && (!same_text(n->path, path) || !same_place)) {
+        if (any && (!same_text(n->path, path) || !same_place)) {
             if (file)
                 text_addf(&t, " (%s:%d)", file, line);
             text_add(&t, "; ");
-        } else if (i) {
+        } else if (any) {
             text_add(&t, ", ");
         }
-        if ((!i || !same_text(n->path, path)) && n->path)
+        if ((!any || !same_text(n->path, path)) && n->path)
             text_addf(&t, "%s: ", n->path);
         text_add(&t, n->op->name);
+        any = true;
         path = n->path;
         file = n->loc.file;
         line = n->loc.line;
@@ -316,13 +346,6 @@ static const char *kernel_note(Lower *lw)
     if (file)
         text_addf(&t, " (%s:%d)", file, line);
     return t.data;
-}
-
-static int64_t node_flops(const Node *n)
-{
-    if (n->op->work)
-        return n->op->work(n) * (n->op == &op_contract && n->attr[0].contract->n_operand == 2 ? 2 : 1);
-    return n->op->flags & (OP_MOVEMENT | OP_LEAF | OP_ROOT) ? 0 : type_count(&n->type);
 }
 
 /* Of n and of what is computed with it because no kernel has it: once, whatever the number of readers. */
@@ -384,10 +407,12 @@ LFunc *lower_kernel(Arena *arena, const Graph *graph, Kernel *kernel, const LTar
     lw.uses = graph_use_counts(arena, graph);
     lower_body(&lw);
     prepend_head(&lw);
-    const Node *first = kernel->nodes.data[0];
+    const Node *most = main_node(kernel);
     f->note = kernel_note(&lw);
-    f->path = first->path;
-    f->loc = first->loc;
+    f->path = most->path;
+    if (!f->schedule)
+        f->schedule = kernel_kind_name(kernel->kind);
+    f->loc = most->loc;
     count_work(&lw);
     loop_hoist(f);
     loop_vectorize(f, target);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CALLS = 20000, WARM_UP = 3 };
+enum { MAX_CALLS = 20000, FEWEST = 20, LEAST = 5 };
+#define WARM_UP 0.3 /* seconds, and at least three calls */
+#define LONGEST 8.0 /* seconds in which FEWEST calls fit, or fewer are made: LEAST at least */
 
 typedef struct {
     nnr_timed timed;
@@ -15,9 +17,13 @@ typedef struct {
 
 static void measure(Bench *b, double seconds)
 {
+    double start = nnr_now(), last = 0;
+    for (int i = 0; i < 3 || (nnr_now() - start < WARM_UP && nnr_now() - start < seconds && i < MAX_CALLS); i++)
+        last = nnr_timed_calls(&b->timed, 1);
+    int fewest = last * FEWEST > LONGEST ? (int)(LONGEST / last) : FEWEST;
+    if (fewest < LEAST) fewest = LEAST;
     double end = nnr_now() + seconds;
-    nnr_timed_calls(&b->timed, WARM_UP);
-    for (b->n = 0; b->n < MAX_CALLS && (b->n < 5 || nnr_now() < end); b->n++)
+    for (b->n = 0; b->n < MAX_CALLS && (b->n < fewest || nnr_now() < end); b->n++)
         b->times[b->n] = nnr_timed_calls(&b->timed, 1);
 }
 

@@ -43,7 +43,7 @@ static const Option options[] = {
     {"--on-training-data", EVAL, SWITCH, FIELD(training_data), " even where there is validation data"},
     {"--block", TRAIN | EVAL, TEXT, FIELD(block), "NAME     train block, when there are several"},
     {"--input", PREDICT, INPUT, 0, "[NAME=]PATH  NPY, IDX or CSV file of an input"},
-    {"--output", PREDICT, OUTPUT, 0, "[NAME=]PATH NPY file for an output"},
+    {"--output", PREDICT, OUTPUT, 0, "[NAME=]PATH NPY file for an output; without one the outputs are printed"},
     {"--entry", PREDICT | BENCH, TEXT, FIELD(entry), "NAME     net or entry, when there are several"},
     {"--seconds", BENCH, SECONDS, FIELD(seconds), "S      time to spend on an entry (default 1)"},
     {"--threads", TRAIN | EVAL | PREDICT | BENCH, COUNT, FIELD(threads), "N      (default: all cores)"},

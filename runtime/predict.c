@@ -131,6 +131,15 @@ static bool open_inputs(Prediction *w)
     return nnr_note(w->err, "give the net a batch dimension N, or one sample");
 }
 
+/* Samples are told apart by the first dimension. */
+static bool is_by_sample(Prediction *w, const nnr_info *info)
+{
+    if (w->entry->batch == 0 || (info->rank > 0 && info->dims[0] == w->entry->batch)) return true;
+    nnr_fail(w->err, "%s: error: output %s of net %s is not one value a sample", w->program->name, info->name,
+             w->entry->name);
+    return nnr_note(w->err, "its first dimension must be the batch");
+}
+
 static bool choose_outputs(Prediction *w)
 {
     const nnr_predict_options *o = w->options;
@@ -139,15 +148,11 @@ static bool choose_outputs(Prediction *w)
         int k = find_info(e->out, e->n_out, o->outputs[i].name);
         if (k < 0) return unknown_name(w, "output", o->outputs[i].name, e->out, e->n_out);
         w->paths[k] = o->outputs[i].path;
-        if (e->batch > 0 && (e->out[k].rank < 1 || e->out[k].dims[0] != e->batch)) {
-            nnr_fail(w->err, "%s: error: output %s of net %s is not one value a sample", w->program->name,
-                     e->out[k].name, e->name);
-            return nnr_note(w->err, "its first dimension must be the batch");
-        }
+        if (!is_by_sample(w, &e->out[k])) return false;
     }
-    if (o->n_outputs > 0) return true;
-    nnr_fail(w->err, "%s: error: no file for the outputs of net %s", w->program->name, e->name);
-    return nnr_note(w->err, "give one with --output y.npy");
+    for (int k = 0; k < e->n_out && o->n_outputs == 0; k++)
+        if (!is_by_sample(w, &e->out[k])) return false;
+    return true;
 }
 
 /* ---- the run -------------------------------------------------------------------------------------- */
@@ -168,7 +173,7 @@ static bool allocate(Prediction *w)
     for (int k = 0; ok && k < e->n_in; k++) ok = (w->in[k] = nnr_block(nnr_info_bytes(&e->in[k]))) != NULL;
     for (int k = 0; ok && k < e->n_out; k++) ok = (w->out[k] = nnr_block(nnr_info_bytes(&e->out[k]))) != NULL;
     for (int k = 0; ok && k < e->n_out; k++)
-        if (w->paths[k])
+        if (w->paths[k] || w->options->n_outputs == 0)
             ok = (w->results[k] = malloc(sample_bytes(w, &e->out[k]) * (size_t)w->count + 1)) != NULL;
     return ok || nnr_no_memory(w->err, w->program->name, arena);
 }
@@ -216,6 +221,48 @@ static bool write_outputs(Prediction *w)
     return true;
 }
 
+/* ---- outputs as text ------------------------------------------------------------------------------ */
+
+enum { PRINTED = 16 }; /* values of a sample that are shown */
+
+static double value_at(nnr_dtype dtype, const void *values, int64_t i)
+{
+    switch (dtype) {
+    case NNR_F32: return (double)((const float *)values)[i];
+    case NNR_F64: return ((const double *)values)[i];
+    case NNR_I32: return ((const int32_t *)values)[i];
+    case NNR_BOOL:
+    case NNR_U8: return ((const uint8_t *)values)[i];
+    }
+    return 0;
+}
+
+/* The place of the largest value (a classifier's answer) where there are several, then the values. */
+static void say_sample(const Prediction *w, const nnr_info *info, const void *values, int64_t n)
+{
+    char text[64 + PRINTED * 24] = "";
+    int64_t largest = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (value_at(info->dtype, values, i) > value_at(info->dtype, values, largest)) largest = i;
+    if (w->entry->n_out > 1) nnr_append(text, sizeof text, "%.40s ", info->name);
+    if (n > 1) nnr_append(text, sizeof text, "%lld:", (long long)largest);
+    for (int64_t i = 0; i < n && i < PRINTED; i++)
+        nnr_append(text, sizeof text, "%s%.6g", i || n > 1 ? " " : "", value_at(info->dtype, values, i));
+    if (n > PRINTED) nnr_append(text, sizeof text, " ...");
+    nnr_tell(w->options->say, w->options->user, NNR_SAY_RESULT, "%s", text);
+}
+
+static void say_outputs(const Prediction *w)
+{
+    for (int64_t s = 0; s < w->count; s++)
+        for (int k = 0; k < w->entry->n_out; k++) {
+            const nnr_info *info = &w->entry->out[k];
+            size_t bytes = sample_bytes(w, info);
+            say_sample(w, info, (const uint8_t *)w->results[k] + (size_t)s * bytes,
+                       nnr_elems(info->dims, info->rank) / w->batch);
+        }
+}
+
 static bool predict(Prediction *w)
 {
     const nnr_predict_options *o = w->options;
@@ -225,10 +272,11 @@ static bool predict(Prediction *w)
         return nnr_note(w->err, "give a weights file with --weights");
     }
     if (nnr_model_create(w->program, &w->model, w->err) != NNR_OK) return false;
-    if (nnr_model_init(&w->model, 0, w->err) != NNR_OK) return false;
+    /* strict: the file sets every variable that a net reads */
     if (nnr_weights_load(&w->model, o->weights, true, o->say, o->user, w->err) != NNR_OK) return false;
     if (!open_inputs(w) || !allocate(w)) return false;
     run_all(w);
+    if (o->n_outputs == 0) say_outputs(w);
     return write_outputs(w);
 }
 

@@ -171,7 +171,7 @@ typedef struct {
     const char *entry;   /* net; NULL: the only NNR_INFER entry */
     const char *weights; /* required */
     const nnr_file *inputs, *outputs;
-    int n_inputs, n_outputs; /* not every output need be written */
+    int n_inputs, n_outputs; /* not every output need be written; none: a line a sample goes to say */
     int threads;
     nnr_say say;
     void *user;

@@ -18,7 +18,7 @@ static const CliCommand COMMANDS[] = {
       cmd_train },
     { "eval", "FILE.nn --weights W.safetensors --data DIR", "loss and metrics of trained weights",
       "--weights --data --batch --threads --train-block --backend --on-training-data --seed --json", cmd_eval },
-    { "predict", "FILE.nn --weights W.safetensors --input image=x.npy --output y.npy", "run a network on samples",
+    { "predict", "FILE.nn --weights W.safetensors --input image=x.npy [--output y.npy]", "run a network on samples",
       "--weights --input --output-file --entry --batch --threads --backend", cmd_predict },
     { "emit", "FILE.nn -o DIR", "standalone C: inference and training steps", "--output --weights --batch --portable", cmd_emit },
     { "build", "FILE.nn -o EXE", "a native executable with train, eval, predict, bench",

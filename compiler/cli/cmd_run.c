@@ -257,8 +257,8 @@ int cmd_predict(CliArgs *args)
 {
     if (!need_weights(args, "predict"))
         return CLI_USAGE;
-    if (!args->n_inputs || !args->n_outputs) {
-        cli_error("nnc predict needs --input NAME=x.npy and --output y.npy");
+    if (!args->n_inputs) {
+        cli_error("nnc predict needs --input NAME=x.npy");
         return CLI_USAGE;
     }
     nnc *n = cli_open(args, NULL, 0);

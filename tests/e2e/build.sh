@@ -14,6 +14,10 @@ expect "predict by nnc" "$NNC" predict examples/mnist_mlp.nn --weights "$work/a.
 expect "predict by the executable" "$work/exe" predict --weights "$work/a.safetensors" --input image="$work/x.npy" --output "$work/b.npy"
 cmp -s "$work/a.npy" "$work/b.npy" && pass "same predictions" || fail "same predictions"
 expect "numpy reads the result" $python -c "import numpy,sys; y = numpy.load(sys.argv[1]); assert y.shape == (77, 10), y.shape" "$work/a.npy"
+"$work/exe" predict --weights "$work/a.safetensors" --input image="$work/x.npy" >"$work/lines" 2>/dev/null
+expect "printed predictions begin with the class" $python -c "import numpy,sys
+y = numpy.load(sys.argv[1]).argmax(1)
+assert [int(l.split(':')[0]) for l in open(sys.argv[2])] == list(y)" "$work/a.npy" "$work/lines"
 expect "bench" "$work/exe" bench --json
 says "unknown command" "the commands are" "$work/exe" nothing
 # weights that do not fit, cut files

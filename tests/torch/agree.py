@@ -6,7 +6,6 @@
 NNC is the command, NETS the folder of the .nn files, DUMP/CASE holds PyTorch's arrays (dump.py).
 Prints TAP lines, "not ok" for what differs, and exits with 0 when it got so far. A difference is
 measured by norms: |ours - theirs| / |theirs|. smooth: gelu in the place of relu, as in dump.py.
-
 """
 import glob
 import json

@@ -88,6 +88,13 @@ static void whole_use(void **state)
     fclose(csv);
     assert_int_equal(run(&tiny_program, "predict --weights w.safetensors --input x=x.csv --output y.npy"), 0);
     assert_string_equal(err, "y.npy: 3 samples\n");
+    /* without a file for the outputs: a line a sample */
+    assert_int_equal(run(&tiny_program, "predict --weights w.safetensors --input x=x.csv"), 0);
+    assert_int_equal(lines(out), 3);
+    assert_string_equal(err, "");
+    float a, b, c;
+    assert_int_equal(sscanf(out, "%f\n%f\n%f\n", &a, &b, &c), 3);
+    assert_float_equal(b - a, c - b, 1e-4f); /* the net is a line */
     assert_int_equal(run(&tiny_program, "bench --seconds 0.01 --threads 1 --entry line --json"), 0);
     assert_int_equal(lines(out), 2);
     assert_int_equal(strncmp(out, "{\"entry\": \"line\", \"batch\": 4, \"threads\": 1, \"median_ms\": ", 57), 0);

@@ -234,9 +234,6 @@ static void prediction_faults(void **state)
     assert_int_equal(nnr_run_predict(&tiny_program, &o, &e), NNR_FAILED);
     assert_string_equal(e.text, "tiny: error: input x of net line is not given\n"
                         "note: give an array of type f32[N, 2] with --input x=PATH.npy");
-    o.n_outputs = 0;
-    assert_int_equal(nnr_run_predict(&tiny_program, &o, &e), NNR_FAILED);
-    assert_string_equal(e.text, "tiny: error: no file for the outputs of net line\nnote: give one with --output y.npy");
     o.entry = "lime";
     assert_int_equal(nnr_run_predict(&tiny_program, &o, &e), NNR_FAILED);
     assert_string_equal(e.text, "tiny: error: there is no net lime\nnote: the nets are line");

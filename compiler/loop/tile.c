@@ -1,32 +1,38 @@
-/* The loops around the register tiles of a contraction: panels first, then one parallel loop over a
- * flat grid of tiles (so that two-dimensional work balances), in which the sizes at the edges are
- * variants of their own, chosen by comparisons of the tile's number; then, for a split sum, the adding
- * up of the parts in a fixed order. */
+/* The loops around the register tiles of a contraction: panels first, then one parallel loop over a flat
+ * grid of pieces (so that two-dimensional work balances), in a piece the blocks of the sum and the tiles,
+ * of which the sizes at the edges are variants of their own; then, for a split sum, the adding up of the
+ * parts in a fixed order. */
 #include "loop/tile_micro.h"
 
 #include <string.h>
 
-/* One dimension of the grid: an output index in blocks, or the chunks of a split sum. */
+enum { EVERY_CHUNK = -1 };
+
+TileCut tile_cut(int64_t extent, int64_t rows)
+{
+    TileCut cut = { .count = (extent + rows - 1) / rows };
+    cut.rows = (extent + cut.count - 1) / cut.count;
+    cut.tall = extent - cut.count * (cut.rows - 1);
+    return cut;
+}
+
+static TileCut row_cut(const Tiler *m, int r) { return tile_cut(m->c->extent[m->t->row[r]], m->t->rows[r]); }
+
+/* One dimension of the grid: an output index one by one, vector tiles, groups of rows, or the chunks of a
+ * split sum. */
 typedef struct {
-    int index; /* -1: chunks */
-    int64_t block, full, count;
-    LExpr *tile;
+    int index; /* or EVERY_CHUNK */
+    int64_t count;
 } Dim;
 
 typedef struct {
     Tiler *m;
     Dim dim[TILE_MAX_INDEX + 1];
     int n;
+    LExpr *group[2]; /* number of the first tile along the rows */
 } Grid;
 
-static void grid_add(Grid *g, int index, int64_t extent, int64_t block)
-{
-    Dim *d = &g->dim[g->n++];
-    d->index = index;
-    d->block = block;
-    d->full = extent / block;
-    d->count = (extent + block - 1) / block;
-}
+static void grid_add(Grid *g, int index, int64_t count) { g->dim[g->n++] = (Dim){ index, count }; }
 
 static bool in_tile(const LTile *t, int k)
 {
@@ -34,21 +40,20 @@ static bool in_tile(const LTile *t, int k)
 }
 
 /* Outermost first: chunks, what changes every operand, what changes the vectors' operand, the vector
- * tiles (whose panel stays in cache meanwhile), the rest, the unrolled rows. */
+ * tiles (whose panel stays in cache meanwhile), the rest, the rows. */
 static void grid_make(Grid *g)
 {
     const LContract *c = g->m->c;
     const LTile *t = g->m->t;
-    int64_t vec_block = (int64_t)t->lanes * t->cols;
     if (t->split >= 0)
-        grid_add(g, -1, t->chunks, 1);
+        grid_add(g, EVERY_CHUNK, t->chunks);
     int last = c->n_operand - 1;
     bool vec_on[2] = { false, false };
     for (int o = 0; o <= last && t->vec >= 0; o++)
         vec_on[o] = c->operand[o].stride[t->vec] != 0;
     for (int rank = 0; rank < 3; rank++) {
         if (rank == 2 && t->kind == TILE_OUTER && t->vec >= 0)
-            grid_add(g, t->vec, c->extent[t->vec], vec_block);
+            grid_add(g, t->vec, (c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
         for (int k = 0; k < c->n_out; k++) {
             if (in_tile(t, k) || c->extent[k] == 1)
                 continue;
@@ -56,58 +61,125 @@ static void grid_make(Grid *g)
             bool on_vec = (vec_on[0] && on0) || (vec_on[1] && on1);
             int own = on0 && on1 ? 0 : on_vec ? 1 : 2;
             if (own == rank)
-                grid_add(g, k, c->extent[k], 1);
+                grid_add(g, k, c->extent[k]);
         }
     }
     for (int r = 1; r >= 0; r--)
         if (t->row[r] >= 0)
-            grid_add(g, t->row[r], c->extent[t->row[r]], t->rows[r]);
+            grid_add(g, t->row[r], (row_cut(g->m, r).count + t->group[r] - 1) / t->group[r]);
 }
 
-/* Size of the tile along dimension d, in its whole blocks or at the edge. */
-static void set_size(Grid *g, const Dim *d, bool edge, TileSpot *spot)
+/* ---- one piece of the grid ---- */
+
+typedef void RowsDo(Tiler *m, const TileSpot *spot, LBlock *at);
+
+/* The tiles of a piece along row r and those below it: a loop, and a variant for each height. */
+static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, RowsDo *run)
 {
-    const LTile *t = g->m->t;
-    if (d->index < 0)
+    Tiler *m = g->m;
+    const LTile *t = m->t;
+    LFunc *f = m->f;
+    if (r < 0) {
+        if (m->kept)
+            spot.kept_at = lx_mul(f, number, lx_i64(f, m->kept->count / (t->group[0] * t->group[1])));
+        run(m, &spot, at);
         return;
-    int64_t size = edge ? g->m->c->extent[d->index] - d->full * d->block : d->block;
-    if (t->kind == TILE_OUTER && d->index == t->vec) {
-        spot->cols = (int)((size + t->lanes - 1) / t->lanes);
-        spot->limit = (int)(size - (int64_t)(spot->cols - 1) * t->lanes);
     }
+    if (t->row[r] < 0) {
+        each_tile(g, r - 1, spot, number, at, run);
+        return;
+    }
+    TileCut cut = row_cut(m, r);
+    LExpr *tile = g->group[r];
+    if (t->group[r] > 1) {
+        LExpr *n = lx_i64(f, t->group[r] < cut.count ? t->group[r] : cut.count);
+        if (cut.count % t->group[r] && cut.count > t->group[r])
+            n = lx_bin(f, LX_MIN, n, lx_bin(f, LX_SUB, lx_i64(f, cut.count), tile));
+        LStmt *loop = lb_for(f, at, "r", lx_i64(f, 0), n, 1, LF_SERIAL);
+        loop->var->ranged = true;
+        loop->var->min = 0;
+        loop->var->max = (t->group[r] < cut.count ? t->group[r] : cut.count) - 1;
+        number = lx_add(f, lx_mul(f, number, lx_i64(f, t->group[r])), lx_var(f, loop->var));
+        tile = lx_add(f, tile, lx_var(f, loop->var));
+        at = &loop->body;
+    }
+    LBlock *at_low = at;
+    if (cut.tall < cut.count) {
+        LStmt *branch = lb_if(f, at, lx_bin(f, LX_LT, tile, lx_i64(f, cut.tall)));
+        at = &branch->body;
+        at_low = &branch->other;
+    }
+    spot.rows[r] = (int)cut.rows;
+    spot.index[t->row[r]] = lx_mul(f, tile, lx_i64(f, cut.rows));
+    each_tile(g, r - 1, spot, number, at, run);
+    if (at_low == at)
+        return;
+    spot.rows[r] = (int)cut.rows - 1;
+    spot.index[t->row[r]] = lx_add(f, lx_mul(f, tile, lx_i64(f, cut.rows - 1)), lx_i64(f, cut.tall));
+    each_tile(g, r - 1, spot, number, at_low, run);
+}
+
+/* The loops outside the blocks of the sum, then the blocks. */
+static LBlock *block_loops(Tiler *m, TileSpot *spot, LBlock *at)
+{
+    LFunc *f = m->f;
+    const LTile *t = m->t;
+    for (int i = 0; i < m->inner; i++) {
+        int k = m->order[i];
+        LStmt *loop = lb_for(f, at, "k", lx_i64(f, 0), lx_i64(f, m->c->extent[k]), 1, LF_SERIAL);
+        spot->index[k] = lx_var(f, loop->var);
+        at = &loop->body;
+    }
+    int64_t n = m->c->extent[t->block];
+    LStmt *loop = lb_for(f, at, "block", lx_i64(f, 0), lx_i64(f, n), t->depth, LF_SERIAL);
+    m->block_lo = lx_var(f, loop->var);
+    m->block_hi = lx_add(f, m->block_lo, lx_i64(f, t->depth));
+    if (n % t->depth)
+        m->block_hi = lx_bin(f, LX_MIN, m->block_hi, lx_i64(f, n));
+    return &loop->body;
+}
+
+static void keep_sums(Tiler *m, LBlock *at)
+{
+    const LTile *t = m->t;
+    LFunc *f = m->f;
+    int64_t n = tile_width(t) * t->group[0] * t->group[1];
     for (int r = 0; r < 2; r++)
-        if (d->index == t->row[r])
-            spot->rows[r] = (int)size;
+        n *= t->row[r] < 0 ? 1 : row_cut(m, r).rows;
+    m->kept = lfunc_local(f, at, "sums", LK_F32, n);
+    LStmt *loop = lb_for(f, at, "i", lx_i64(f, 0), lx_i64(f, n), t->lanes, LF_SERIAL);
+    lb_store(f, &loop->body, m->kept, lx_var(f, loop->var), lx_splat(f, lx_float(f, 0), t->lanes), NULL);
 }
 
-static void emit_variants(Grid *g, int dim, TileSpot spot, LBlock *at)
+static void put_kept(Tiler *m, const TileSpot *spot, LBlock *at)
 {
-    LFunc *f = g->m->f;
-    if (dim == g->n) {
-        tile_micro(g->m, &spot, at);
-        return;
+    LExpr *n[2] = { lx_i64(m->f, spot->rows[0]), lx_i64(m->f, spot->rows[1]) };
+    tile_put_kept(m, spot, n, at);
+}
+
+static void emit_piece(Grid *g, TileSpot spot, LBlock *at)
+{
+    Tiler *m = g->m;
+    const LTile *t = m->t;
+    LBlock *inside = at;
+    if (t->block >= 0) {
+        keep_sums(m, at);
+        inside = block_loops(m, &spot, at);
     }
-    Dim *d = &g->dim[dim];
-    if (d->full && d->full < d->count) {
-        LStmt *branch = lb_if(f, at, lx_bin(f, LX_LT, d->tile, lx_i64(f, d->full)));
-        set_size(g, d, false, &spot);
-        emit_variants(g, dim + 1, spot, &branch->body);
-        /* At the edge the tile's number is known. */
-        set_size(g, d, true, &spot);
-        spot.index[d->index] = lx_i64(f, d->full * d->block);
-        if (g->m->t->kind == TILE_OUTER && d->index == g->m->t->vec)
-            spot.panel = lx_i64(f, d->full);
-        emit_variants(g, dim + 1, spot, &branch->other);
-        return;
-    }
-    set_size(g, d, d->full == 0, &spot);
-    emit_variants(g, dim + 1, spot, at);
+    for (int o = 0; o < m->c->n_operand; o++)
+        if (t->pack[o] == PACK_PIECE)
+            tile_pack_piece(m, o, &spot, inside);
+    each_tile(g, 1, spot, lx_i64(m->f, 0), inside, tile_micro);
+    if (t->block >= 0)
+        each_tile(g, 1, spot, lx_i64(m->f, 0), at, put_kept);
+    m->kept = NULL;
 }
 
 static void emit_grid(Tiler *m, LBlock *at)
 {
     LFunc *f = m->f;
-    Grid g = { .m = m };
+    const LTile *t = m->t;
+    Grid g = { .m = m, .group = { lx_i64(f, 0), lx_i64(f, 0) } };
     grid_make(&g);
     int64_t total = 1;
     for (int i = 0; i < g.n; i++)
@@ -115,29 +187,51 @@ static void emit_grid(Tiler *m, LBlock *at)
     LExpr *flat = lx_i64(f, 0);
     if (total > 1) {
         LStmt *loop = lb_for(f, at, "tile", lx_i64(f, 0), lx_i64(f, total), 1,
-                             m->t->parallel ? LF_PARALLEL : LF_SERIAL);
+                             t->parallel ? LF_PARALLEL : LF_SERIAL);
         flat = lx_var(f, loop->var);
         at = &loop->body;
     }
-    TileSpot spot = { .panel = lx_i64(f, 0), .cols = 1, .limit = m->t->lanes, .rows = { 1, 1 } };
+    TileSpot spot = { .panel = lx_i64(f, 0), .cols = 1, .limit = t->lanes, .rows = { 1, 1 } };
     for (int k = 0; k < m->c->n_index; k++)
         spot.index[k] = lx_i64(f, 0);
     for (int i = g.n - 1; i >= 0; i--) {
-        Dim *d = &g.dim[i];
+        const Dim *d = &g.dim[i];
         LExpr *tile = lx_bin(f, LX_MOD, flat, lx_i64(f, d->count));
         flat = lx_bin(f, LX_DIV, flat, lx_i64(f, d->count));
         if (d->count > 1 && tile->op != LX_VAR)
             tile = lx_var(f, lb_let(f, at, "t", tile));
-        d->tile = tile;
-        if (d->index < 0) {
+        if (d->index == EVERY_CHUNK)
             m->chunk = tile;
-            continue;
-        }
-        spot.index[d->index] = lx_mul(f, tile, lx_i64(f, d->block));
-        if (m->t->kind == TILE_OUTER && d->index == m->t->vec)
+        else if (d->index == t->row[0] || d->index == t->row[1])
+            g.group[d->index == t->row[1]] = lx_mul(f, tile, lx_i64(f, t->group[d->index == t->row[1]]));
+        else if (t->kind == TILE_OUTER && d->index == t->vec)
             spot.panel = tile;
+        else
+            spot.index[d->index] = tile;
     }
-    emit_variants(&g, 0, spot, at);
+    if (t->kind == TILE_DOT || t->vec < 0) {
+        emit_piece(&g, spot, at);
+        return;
+    }
+    /* Whole vector tiles, and the one at the edge, whose number is known. */
+    int64_t n = m->c->extent[t->vec], full = n / tile_width(t), rest = n % tile_width(t);
+    spot.cols = t->cols;
+    spot.index[t->vec] = lx_mul(f, spot.panel, lx_i64(f, tile_width(t)));
+    LBlock *at_edge = at;
+    if (full && rest) {
+        LStmt *branch = lb_if(f, at, lx_bin(f, LX_LT, spot.panel, lx_i64(f, full)));
+        at = &branch->body;
+        at_edge = &branch->other;
+    }
+    if (full)
+        emit_piece(&g, spot, at);
+    if (!rest)
+        return;
+    spot.cols = (int)((rest + t->lanes - 1) / t->lanes);
+    spot.limit = (int)(rest - (int64_t)(spot.cols - 1) * t->lanes);
+    spot.panel = lx_i64(f, full);
+    spot.index[t->vec] = lx_i64(f, full * tile_width(t));
+    emit_piece(&g, spot, at_edge);
 }
 
 /* ---- adding up the parts of a split sum: a contraction of one operand ---- */
@@ -214,6 +308,16 @@ static void order_sums(Tiler *m)
             m->order[i] = m->order[i - 1];
         m->order[i] = k;
     }
+    for (int i = 0; i < m->n_order && m->t->block >= 0; i++)
+        if (m->order[i] == m->t->block)
+            m->inner = i;
+}
+
+int64_t tile_piece_count(const LContract *c, const LTile *t, int o)
+{
+    Tiler m = { .c = (LContract *)c, .t = t };
+    order_sums(&m);
+    return tile_pack_count(&m, o);
 }
 
 void loop_contract_emit(LContract *c, const LTile *t)
@@ -224,8 +328,9 @@ void loop_contract_emit(LContract *c, const LTile *t)
             return;
     order_sums(&m);
     for (int o = 0; o < c->n_operand; o++)
-        if (t->pack[o]) {
-            m.pack_at[o] = lfunc_scratch(c->func, tile_pack_count(&m, o) * 4);
+        if (t->pack[o] == PACK_WHOLE) {
+            m.panel_at[o] = lfunc_scratch(c->func, tile_pack_count(&m, o) * 4);
+            m.panel[o] = c->func->scratch;
             tile_pack(&m, o, c->at);
         }
     if (t->split >= 0) {
@@ -253,12 +358,13 @@ static bool tuned(const LContract *c, const char *key, LTile *t)
 void loop_contract(LContract *c)
 {
     const LTuning *tuning = c->target->tuning;
-    const char *key = tuning ? loop_contract_key(c, c->func->arena) : NULL;
+    LContract joined = loop_contract_join(c);
+    const char *key = tuning ? loop_contract_key(&joined, c->func->arena) : NULL;
     LTile t;
-    if (!tuning || !tuned(c, key, &t))
-        t = loop_contract_pick(c);
+    if (!tuning || !tuned(&joined, key, &t))
+        t = loop_contract_pick(&joined);
     if (tuning && tuning->seen)
-        tuning->seen(tuning->user, c, key, &t);
+        tuning->seen(tuning->user, &joined, key, &t);
     c->func->schedule = loop_tile_words(&t, c->func->arena);
-    loop_contract_emit(c, &t);
+    loop_contract_emit(&joined, &t);
 }

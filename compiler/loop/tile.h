@@ -42,13 +42,27 @@ typedef enum {
     TILE_OUTER, /* lanes along an output index: broadcast times vector */
     TILE_DOT    /* lanes along a summed index: vector times vector, lanes added at the end */
 } TileKind;
+/* An operand copied into panels [..][vec / (lanes * cols)][summed][lanes * cols] before it is used. */
+typedef enum {
+    PACK_NONE,
+    PACK_WHOLE, /* all of it, ahead of everything */
+    PACK_PIECE  /* what one piece of the grid needs of a block of the sum, in local memory */
+} TilePack;
+/* The grid, which is what runs in parallel, has pieces of one vector tile and group[0] x group[1] register
+ * tiles along the rows. Rows are cut evenly: into tiles of rows[r] and of one fewer, so that no tile is
+ * much smaller than the others. With `block` the sum is cut too: all tiles of the piece add `depth` values
+ * of that index (and all of the summed indices inside it) before the next are touched, while the sums wait
+ * in local memory; so what a block reads of the vectors' operand stays in the nearest cache. */
 typedef struct {
     TileKind kind;
     int vec;           /* the index that lanes run along; -1: none (scalar code) */
     int lanes, cols;   /* lanes of a vector; vectors side by side along vec (DOT: partial sums) */
     int row[2];        /* output indices unrolled in the register tile, or -1 */
-    int rows[2];       /* how many of each */
-    bool pack[2];      /* operand copied into panels [..][vec / (lanes * cols)][K][lanes * cols] first */
+    int rows[2];       /* how many of each, at most */
+    int64_t group[2];
+    TilePack pack[2];
+    int block;         /* a summed index, OUTER only, or -1 */
+    int64_t depth;
     int split;         /* a summed index cut into `chunks` parts with sums of their own, or -1 */
     int64_t chunks;
     bool parallel;
@@ -56,7 +70,7 @@ typedef struct {
 } LTile;
 /* The cost model's choice. */
 LTile loop_contract_pick(const LContract *c);
-/* Emits the kernel as t says. t must be of the form that pick returns. */
+/* Emits the kernel as t says: one that loop_contract_check accepts. */
 void loop_contract_emit(LContract *c, const LTile *t);
 /* The schedules worth trying, cheapest by the cost model first: out[0] is the choice of pick. Returns how
  * many were written, at most max (>= 1). For measuring. */
@@ -85,7 +99,11 @@ typedef struct LTuning {
     void *user;
 } LTuning;
 
-/* pick (or the tuned choice), then emit. Works for every description (any strides, no reduction, one operand, extents of 1
+/* The same contraction with indices joined that run through memory like one: fewer, longer loops, and
+ * tiles that cross what were the borders. `store` and `load` of the result call those of c. */
+LContract loop_contract_join(const LContract *c);
+
+/* join, pick (or the tuned choice), then emit. Works for every description (any strides, no reduction, one operand, extents of 1
  * or 0). Scratch for packed panels and partial sums is reserved by lfunc_scratch (read
  * func->scratch_bytes afterwards). The order of every sum is fixed by the description and target:
  * never by the number of threads. */

@@ -6,8 +6,6 @@
 
 enum { COSTLY_EPILOGUE = 40 };
 
-static bool is_summed(const Tiler *m, int k) { return k >= m->c->n_out; }
-
 /* Does operand o change along index k? */
 static bool depends(const Tiler *m, int o, int k) { return k >= 0 && m->c->operand[o].stride[k] != 0; }
 
@@ -68,7 +66,7 @@ static LExpr *operand_value(Tiler *m, int o, LExpr *const *index, const TileSpot
     LExpr *value;
     if (m->t->pack[o]) {
         LExpr *offset = lx_add(f, tile_pack_offset(m, o, index, spot->panel), lx_i64(f, (int64_t)col * lanes));
-        value = lx_load(f, f->scratch, offset, lanes, NULL);
+        value = lx_load(f, m->panel[o], offset, lanes, NULL);
     } else if (lanes == 1 || !depends(m, o, m->t->vec)) {
         value = c->load(c->user, o, at, index);
     } else {
@@ -177,7 +175,10 @@ static void sum_loops(Tiler *m, Accs *a, const TileSpot *spot, LExpr **index, in
     }
     int k = m->order[depth];
     LExpr *lo = lx_i64(f, 0), *hi = lx_i64(f, c->extent[k]);
-    if (k == m->t->split) {
+    if (k == m->t->block) {
+        lo = m->block_lo;
+        hi = m->block_hi;
+    } else if (k == m->t->split) {
         int64_t size = (c->extent[k] + m->t->chunks - 1) / m->t->chunks;
         lo = lx_mul(f, m->chunk, lx_i64(f, size));
         LExpr *end = lx_add(f, lo, lx_i64(f, size));
@@ -293,29 +294,40 @@ static void put_tile(Tiler *m, const Accs *a, const TileSpot *spot, LBlock *at)
             }
 }
 
-/* The same through memory, so that a long epilogue is written once for all rows. */
+/* Results from memory, [row 1][row 0][columns], row 0 having room for `room`; so a long epilogue is
+ * written once for all rows. */
+static void put_from(Tiler *m, LBuf *buf, LExpr *first, int room, LExpr *const n[2], const TileSpot *spot, LBlock *at)
+{
+    LFunc *f = m->f;
+    bool dot = m->t->kind == TILE_DOT;
+    int cols = dot ? 1 : spot->cols, lanes = dot ? 1 : m->t->lanes;
+    int64_t row = dot ? 1 : tile_width(m->t);
+    LStmt *l1 = lb_for(f, at, "r", lx_i64(f, 0), n[1], 1, LF_SERIAL);
+    LStmt *l0 = lb_for(f, &l1->body, "r", lx_i64(f, 0), n[0], 1, LF_SERIAL);
+    LExpr *i1 = lx_var(f, l1->var), *i0 = lx_var(f, l0->var);
+    LExpr *from = lx_add(f, first, lx_mul(f, lx_add(f, lx_mul(f, i1, lx_i64(f, room)), i0), lx_i64(f, row)));
+    for (int col = 0; col < cols; col++) {
+        LExpr *index[TILE_MAX_INDEX];
+        shifted(m, spot, index, i1, i0, col);
+        LExpr *at_col = lx_add(f, from, lx_i64(f, (int64_t)col * lanes));
+        LVar *value = lb_let(f, &l0->body, "sum", lx_load(f, buf, at_col, lanes, NULL));
+        put_vector(m, &l0->body, index, lx_var(f, value), col == cols - 1 ? spot->limit : lanes);
+    }
+}
+
 static void put_tile_staged(Tiler *m, const Accs *a, const TileSpot *spot, LBlock *at)
 {
     LFunc *f = m->f;
     bool dot = m->t->kind == TILE_DOT;
     int cols = dot ? 1 : a->cols, lanes = dot ? 1 : m->t->lanes;
-    int64_t row = (int64_t)cols * lanes;
+    int64_t row = dot ? 1 : tile_width(m->t);
     LBuf *tile = lfunc_local(f, at, "tile", LK_F32, row * a->n0 * a->n1);
     for (int i = 0; i < a->n0 * a->n1; i++)
         for (int col = 0; col < cols; col++)
             lb_store(f, at, tile, lx_i64(f, i * row + (int64_t)col * lanes),
                      dot ? column_total(m, a, i / a->n0, i % a->n0) : lx_var(f, a->acc[i * cols + col]), NULL);
-    LStmt *l1 = lb_for(f, at, "r", lx_i64(f, 0), lx_i64(f, a->n1), 1, LF_SERIAL);
-    LStmt *l0 = lb_for(f, &l1->body, "r", lx_i64(f, 0), lx_i64(f, a->n0), 1, LF_SERIAL);
-    LExpr *i1 = lx_var(f, l1->var), *i0 = lx_var(f, l0->var);
-    LExpr *from = lx_mul(f, lx_add(f, lx_mul(f, i1, lx_i64(f, a->n0)), i0), lx_i64(f, row));
-    for (int col = 0; col < cols; col++) {
-        LExpr *index[TILE_MAX_INDEX];
-        shifted(m, spot, index, i1, i0, col);
-        LExpr *at_col = lx_add(f, from, lx_i64(f, (int64_t)col * lanes));
-        LVar *value = lb_let(f, &l0->body, "sum", lx_load(f, tile, at_col, lanes, NULL));
-        put_vector(m, &l0->body, index, lx_var(f, value), col == cols - 1 ? a->limit : lanes);
-    }
+    LExpr *const n[2] = { lx_i64(f, a->n0), lx_i64(f, a->n1) };
+    put_from(m, tile, lx_i64(f, 0), a->n0, n, spot, at);
 }
 
 static int64_t epilogue_cost(Tiler *m, const TileSpot *spot)
@@ -325,18 +337,37 @@ static int64_t epilogue_cost(Tiler *m, const TileSpot *spot)
     return lblock_cost(&scalar);
 }
 
+/* Place of accumulator i in the sums that wait. */
+static LExpr *kept_at(const Tiler *m, const Accs *a, const TileSpot *spot, int i)
+{
+    int64_t place = i / a->cols * tile_width(m->t) + (int64_t)(i % a->cols) * m->t->lanes;
+    return lx_add(m->f, spot->kept_at, lx_i64(m->f, place));
+}
+
+void tile_put_kept(Tiler *m, const TileSpot *spot, LExpr *const n[2], LBlock *at)
+{
+    put_from(m, m->kept, spot->kept_at, spot->rows[0], n, spot, at);
+}
+
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at)
 {
     LFunc *f = m->f;
     bool dot = m->t->kind == TILE_DOT;
     Accs a = { .n0 = spot->rows[0], .n1 = spot->rows[1], .cols = dot ? m->t->cols : spot->cols };
     a.limit = dot ? m->t->lanes : spot->limit;
+    int n = a.n0 * a.n1 * a.cols;
     LExpr *zero = lx_splat(f, lx_float(f, 0), m->t->lanes), *index[TILE_MAX_INDEX];
-    for (int i = 0; i < a.n0 * a.n1 * a.cols; i++)
-        a.acc[i] = lb_var(f, at, "acc", zero);
+    for (int i = 0; i < n; i++)
+        a.acc[i] = lb_var(f, at, "acc",
+                          m->kept ? lx_load(f, m->kept, kept_at(m, &a, spot, i), m->t->lanes, NULL) : zero);
     for (int k = 0; k < m->c->n_index; k++)
-        index[k] = is_summed(m, k) ? lx_i64(f, 0) : spot->index[k];
-    sum_loops(m, &a, spot, index, 0, at);
+        index[k] = spot->index[k];
+    sum_loops(m, &a, spot, index, m->inner, at);
+    if (m->kept) {
+        for (int i = 0; i < n; i++)
+            lb_store(f, at, m->kept, kept_at(m, &a, spot, i), lx_var(f, a.acc[i]), NULL);
+        return;
+    }
     if (a.n0 * a.n1 > 2 && epilogue_cost(m, spot) > COSTLY_EPILOGUE)
         put_tile_staged(m, &a, spot, at);
     else

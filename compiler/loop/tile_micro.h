@@ -6,29 +6,46 @@
 
 enum { TILE_MAX_ACC = 64 };
 
+/* How the rows along an output index are cut: `tall` tiles of `rows` come first, then those of one fewer. */
+typedef struct {
+    int64_t rows, count, tall;
+} TileCut;
+TileCut tile_cut(int64_t extent, int64_t rows);
+
 typedef struct {
     LContract *c;
     const LTile *t;
     LFunc *f;
     int order[TILE_MAX_INDEX], n_order; /* summed indices of extent other than 1, outermost first */
-    int64_t pack_at[2];                 /* first element of the panels in scratch */
+    int inner;                          /* those before are loops around the blocks of the sum */
+    LExpr *block_lo, *block_hi;         /* of the index t->block */
+    LBuf *panel[2];                     /* a packed operand's memory, and its first element */
+    int64_t panel_at[2];
     int64_t part_at, part_count;        /* partial sums of a split: first element, elements a chunk */
     LExpr *chunk;                       /* number of the chunk, when split */
+    LBuf *kept;                         /* sums that wait between blocks: [tile][row 1][row 0][lanes * cols] */
 } Tiler;
 
 /* One register tile: where it begins, and its size. */
 typedef struct {
-    LExpr *index[TILE_MAX_INDEX]; /* output indices: their first values; summed: 0 */
+    LExpr *index[TILE_MAX_INDEX]; /* output indices: their first values; summed: outside the blocks */
     LExpr *panel;                 /* number of the vector tile (for packed operands) */
     int cols, limit;              /* vectors along vec; lanes of the last one (== lanes: all) */
     int rows[2];
+    LExpr *kept_at;               /* first element of the tile in m->kept */
 } TileSpot;
 
+/* The tile's sums: of everything, then stored; or, with m->kept, of one block, added to what waits there. */
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at);
-/* Copies operand o into panels. */
+/* Stores what waits in m->kept; n: its rows (spot->rows: how they lie). */
+void tile_put_kept(Tiler *m, const TileSpot *spot, LExpr *const n[2], LBlock *at);
+/* Copies operand o into panels: all of it, or what the piece at spot needs. */
 void tile_pack(Tiler *m, int o, LBlock *at);
-/* Elements of scratch that operand o's panels take. */
+void tile_pack_piece(Tiler *m, int o, const TileSpot *spot, LBlock *at);
+/* Elements that operand o's panels take; of a piece of a schedule not yet begun. */
+int64_t tile_piece_count(const LContract *c, const LTile *t, int o);
 int64_t tile_pack_count(const Tiler *m, int o);
 /* First element of the row of lanes of a packed operand at the given index values and panel. */
 LExpr *tile_pack_offset(const Tiler *m, int o, LExpr *const *index, LExpr *panel);
+static inline int64_t tile_width(const LTile *t) { return (int64_t)t->lanes * t->cols; }
 #endif

@@ -1,26 +1,43 @@
 /* Panels: an operand of a contraction copied so that the register tile reads it with unit stride,
  *     [output indices it depends on, but for vec][vec / width][summed indices it depends on][width]
- * with width = lanes * cols, and zeros behind the last element of vec. */
+ * with width = lanes * cols; of a piece, only one panel, and the summed indices inside the block. What lies
+ * behind the last element of vec is never stored by anybody, and holds zeros. */
 #include "loop/tile_micro.h"
-
-static int64_t width(const Tiler *m) { return (int64_t)m->t->lanes * m->t->cols; }
 
 static bool in_panel(const Tiler *m, int o, int k)
 {
     return k != m->t->vec && m->c->operand[o].stride[k] != 0 && m->c->extent[k] != 1;
 }
 
+/* Is summed index k inside what a panel of operand o holds? */
+static bool sum_in_panel(const Tiler *m, int o, int k)
+{
+    if (!in_panel(m, o, k))
+        return false;
+    for (int i = 0; i < m->inner && m->t->pack[o] == PACK_PIECE; i++)
+        if (m->order[i] == k)
+            return false;
+    return true;
+}
+
 static int64_t panels(const Tiler *m)
 {
-    return (m->c->extent[m->t->vec] + width(m) - 1) / width(m);
+    return (m->c->extent[m->t->vec] + tile_width(m->t) - 1) / tile_width(m->t);
+}
+
+/* How many values of summed index k a panel has. */
+static int64_t panel_extent(const Tiler *m, int o, int k)
+{
+    return m->t->pack[o] == PACK_PIECE && k == m->t->block ? m->t->depth : m->c->extent[k];
 }
 
 int64_t tile_pack_count(const Tiler *m, int o)
 {
-    int64_t n = panels(m) * width(m);
+    bool piece = m->t->pack[o] == PACK_PIECE;
+    int64_t n = (piece ? 1 : panels(m)) * tile_width(m->t);
     for (int k = 0; k < m->c->n_index; k++)
-        if (in_panel(m, o, k))
-            n *= m->c->extent[k];
+        if (k < m->c->n_out ? !piece && in_panel(m, o, k) : sum_in_panel(m, o, k))
+            n *= panel_extent(m, o, k);
     return n;
 }
 
@@ -28,14 +45,28 @@ LExpr *tile_pack_offset(const Tiler *m, int o, LExpr *const *index, LExpr *panel
 {
     LFunc *f = m->f;
     LExpr *flat = lx_i64(f, 0);
-    for (int k = 0; k < m->c->n_out; k++)
+    bool piece = m->t->pack[o] == PACK_PIECE;
+    for (int k = 0; k < m->c->n_out && !piece; k++)
         if (in_panel(m, o, k))
             flat = lx_add(f, lx_mul(f, flat, lx_i64(f, m->c->extent[k])), index[k]);
-    flat = lx_add(f, lx_mul(f, flat, lx_i64(f, panels(m))), panel);
+    if (!piece)
+        flat = lx_add(f, lx_mul(f, flat, lx_i64(f, panels(m))), panel);
     for (int k = m->c->n_out; k < m->c->n_index; k++)
-        if (in_panel(m, o, k))
-            flat = lx_add(f, lx_mul(f, flat, lx_i64(f, m->c->extent[k])), index[k]);
-    return lx_add(f, lx_mul(f, flat, lx_i64(f, width(m))), lx_i64(f, m->pack_at[o]));
+        if (sum_in_panel(m, o, k)) {
+            LExpr *i = piece && k == m->t->block ? lx_bin(f, LX_SUB, index[k], m->block_lo) : index[k];
+            flat = lx_add(f, lx_mul(f, flat, lx_i64(f, panel_extent(m, o, k))), i);
+        }
+    return lx_add(f, lx_mul(f, flat, lx_i64(f, tile_width(m->t))), lx_i64(f, m->panel_at[o]));
+}
+
+static LStmt *sum_loop(Tiler *m, int o, int k, LExpr **index, LBlock *at)
+{
+    LFunc *f = m->f;
+    bool block = m->t->pack[o] == PACK_PIECE && k == m->t->block;
+    LStmt *loop = lb_for(f, at, "k", block ? m->block_lo : lx_i64(f, 0),
+                         block ? m->block_hi : lx_i64(f, m->c->extent[k]), 1, LF_SERIAL);
+    index[k] = lx_var(f, loop->var);
+    return loop;
 }
 
 /* The summed indices inside one panel, then the lanes: innermost what is contiguous in the operand. */
@@ -46,7 +77,7 @@ static void pack_panel(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n, 
     int loops[TILE_MAX_INDEX], n_loops = 0;
     loops[n_loops++] = m->t->vec;
     for (int k = c->n_out; k < c->n_index; k++)
-        if (in_panel(m, o, k))
+        if (sum_in_panel(m, o, k))
             loops[n_loops++] = k;
     for (int i = 1; i < n_loops; i++) /* by falling stride */
         for (int j = i; j > 0; j--) {
@@ -59,31 +90,49 @@ static void pack_panel(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n, 
         }
     LExpr *lane = NULL;
     for (int i = 0; i < n_loops; i++) {
-        bool vec = loops[i] == m->t->vec;
-        LStmt *loop = lb_for(f, at, vec ? "j" : "k", lx_i64(f, 0), lx_i64(f, vec ? n : c->extent[loops[i]]),
-                             1, LF_SERIAL);
-        LExpr *v = lx_var(f, loop->var);
-        index[loops[i]] = vec ? lx_add(f, lx_mul(f, panel, lx_i64(f, width(m))), v) : v;
-        lane = vec ? v : lane;
+        if (loops[i] != m->t->vec) {
+            at = &sum_loop(m, o, loops[i], index, at)->body;
+            continue;
+        }
+        LStmt *loop = lb_for(f, at, "j", lx_i64(f, 0), lx_i64(f, n), 1, LF_SERIAL);
+        lane = lx_var(f, loop->var);
+        index[loops[i]] = lx_add(f, lx_mul(f, panel, lx_i64(f, tile_width(m->t))), lane);
         at = &loop->body;
     }
     LExpr *value = c->load(c->user, o, at, index);
-    lb_store(f, at, f->scratch, lx_add(f, tile_pack_offset(m, o, index, panel), lane), value, NULL);
+    lb_store(f, at, m->panel[o], lx_add(f, tile_pack_offset(m, o, index, panel), lane), value, NULL);
 }
 
 static void pack_zeros(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n, LBlock *at)
 {
     LFunc *f = m->f;
-    for (int k = m->c->n_out; k < m->c->n_index; k++) {
-        if (!in_panel(m, o, k))
-            continue;
-        LStmt *loop = lb_for(f, at, "k", lx_i64(f, 0), lx_i64(f, m->c->extent[k]), 1, LF_SERIAL);
-        index[k] = lx_var(f, loop->var);
-        at = &loop->body;
-    }
-    LStmt *loop = lb_for(f, at, "j", lx_i64(f, n), lx_i64(f, width(m)), 1, LF_SERIAL);
+    for (int k = m->c->n_out; k < m->c->n_index; k++)
+        if (sum_in_panel(m, o, k))
+            at = &sum_loop(m, o, k, index, at)->body;
+    LStmt *loop = lb_for(f, at, "j", lx_i64(f, n), lx_i64(f, tile_width(m->t)), 1, LF_SERIAL);
     LExpr *to = lx_add(f, tile_pack_offset(m, o, index, panel), lx_var(f, loop->var));
-    lb_store(f, &loop->body, f->scratch, to, lx_float(f, 0), NULL);
+    lb_store(f, &loop->body, m->panel[o], to, lx_float(f, 0), NULL);
+}
+
+static void append_vectorized(Tiler *m, LBlock *out, LBlock *at)
+{
+    lblock_vectorize(m->f, m->c->target, out);
+    for (int i = 0; i < out->len; i++)
+        lb_append(m->f, at, out->data[i]);
+}
+
+void tile_pack_piece(Tiler *m, int o, const TileSpot *spot, LBlock *at)
+{
+    LExpr *index[TILE_MAX_INDEX];
+    LBlock out = { 0 };
+    int64_t n = (int64_t)(spot->cols - 1) * m->t->lanes + spot->limit;
+    for (int k = 0; k < m->c->n_index; k++)
+        index[k] = spot->index[k];
+    m->panel[o] = lfunc_local(m->f, at, "panel", LK_F32, tile_pack_count(m, o));
+    pack_panel(m, o, index, spot->panel, n, &out);
+    if (n < tile_width(m->t))
+        pack_zeros(m, o, index, spot->panel, n, &out);
+    append_vectorized(m, &out, at);
 }
 
 void tile_pack(Tiler *m, int o, LBlock *at)
@@ -91,7 +140,7 @@ void tile_pack(Tiler *m, int o, LBlock *at)
     LContract *c = m->c;
     LFunc *f = m->f;
     LBlock out = { 0 };
-    int64_t count = panels(m), n = c->extent[m->t->vec], full = n / width(m), rest = n % width(m);
+    int64_t count = panels(m), n = c->extent[m->t->vec], full = n / tile_width(m->t), rest = n % tile_width(m->t);
     for (int k = 0; k < c->n_out; k++)
         if (in_panel(m, o, k))
             count *= c->extent[k];
@@ -114,12 +163,10 @@ void tile_pack(Tiler *m, int o, LBlock *at)
         at_rest = &branch->other;
     }
     if (full)
-        pack_panel(m, o, index, panel, width(m), at_full);
+        pack_panel(m, o, index, panel, tile_width(m->t), at_full);
     if (rest) {
         pack_panel(m, o, index, panel, rest, at_rest);
         pack_zeros(m, o, index, panel, rest, at_rest);
     }
-    lblock_vectorize(f, c->target, &out);
-    for (int i = 0; i < out.len; i++)
-        lb_append(f, at, out.data[i]);
+    append_vectorized(m, &out, at);
 }

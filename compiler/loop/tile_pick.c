@@ -3,7 +3,7 @@
  * a core that starts two fused multiply-adds and two loads a cycle with a latency of four: a step of a
  * tile costs max(multiply-adds, loads, 8) / 2, edges are charged as the smaller tiles they are, packing
  * by the element, results by the vector. */
-#include "loop/tile.h"
+#include "loop/tile_micro.h"
 
 #include <string.h>
 
@@ -32,7 +32,7 @@ static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_
             own *= (double)n1;
         if (on_vec)
             own *= (double)cols;
-        bool apart = on_vec && t->lanes > 1 && !t->pack[o] && stride(c, o, t->vec) != 1;
+        bool apart = on_vec && t->lanes > 1 && t->pack[o] == PACK_NONE && stride(c, o, t->vec) != 1;
         loads += apart ? own * t->lanes * 2 : own; /* lanes collected one by one */
         /* Rows a multiple of 4 KiB apart share one cache set: more of them than ways push each other out. */
         if (stride(c, o, t->row[0]) && stride(c, o, t->row[0]) % 1024 == 0 && n0 > 6)
@@ -60,35 +60,37 @@ static double grid_cycles(const Pick *p, const LTile *t)
 {
     const LContract *c = p->c;
     bool dot = t->kind == TILE_DOT;
-    int64_t block[3] = { t->rows[0], t->rows[1], (int64_t)t->lanes * t->cols };
-    int index[3] = { t->row[0], t->row[1], dot ? -1 : t->vec };
     int64_t others = 1, steps = p->steps;
     for (int k = 0; k < c->n_out; k++)
-        if (k != index[0] && k != index[1] && k != index[2])
+        if (k != t->row[0] && k != t->row[1] && (dot || k != t->vec))
             others *= c->extent[k];
+    /* Of each dimension, two sizes of tiles and how many there are: rows, rows, vectors. */
+    int64_t size[3][2] = { { 1, 0 }, { 1, 0 }, { 1, 0 } }, count[3][2] = { { 1, 0 }, { 1, 0 }, { 1, 0 } };
+    for (int r = 0; r < 2; r++)
+        if (t->row[r] >= 0) {
+            TileCut cut = tile_cut(c->extent[t->row[r]], t->rows[r]);
+            size[r][0] = cut.rows;
+            size[r][1] = cut.rows - 1;
+            count[r][0] = cut.tall;
+            count[r][1] = cut.count - cut.tall;
+        }
     if (dot) {
-        int64_t group = (int64_t)t->lanes * t->cols;
-        steps = steps / c->extent[t->vec] * ((c->extent[t->vec] + group - 1) / group);
+        size[2][0] = t->cols;
+        steps = steps / c->extent[t->vec] * ((c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
+    } else if (t->vec >= 0) {
+        int64_t rest = c->extent[t->vec] % tile_width(t);
+        size[2][0] = t->cols;
+        size[2][1] = (rest + t->lanes - 1) / t->lanes;
+        count[2][0] = c->extent[t->vec] / tile_width(t);
+        count[2][1] = rest != 0;
     }
     double sum = 0;
     for (int variant = 0; variant < 8; variant++) {
-        int64_t size[3], tiles = others;
-        for (int d = 0; d < 3; d++) {
-            int64_t n = extent(c, index[d]);
-            bool edge = (variant >> d) & 1;
-            if (index[d] < 0) {
-                tiles *= !edge;
-                size[d] = d == 2 && dot ? t->cols : 1;
-                continue;
-            }
-            size[d] = edge ? n % block[d] : block[d];
-            tiles *= edge ? n % block[d] != 0 : n / block[d];
-            if (d == 2)
-                size[d] = (size[d] + t->lanes - 1) / t->lanes;
-        }
-        if (tiles)
-            sum += (double)tiles * ((double)steps * step_cycles(c, t, size[0], size[1], size[2]) +
-                                    store_cycles(c, t, size[0], size[1], size[2]) + 12);
+        int e0 = variant & 1, e1 = variant >> 1 & 1, e2 = variant >> 2;
+        double tiles = (double)others * (double)count[0][e0] * (double)count[1][e1] * (double)count[2][e2];
+        if (tiles > 0)
+            sum += tiles * ((double)steps * step_cycles(c, t, size[0][e0], size[1][e1], size[2][e2]) +
+                            store_cycles(c, t, size[0][e0], size[1][e1], size[2][e2]) + 12);
     }
     return sum;
 }
@@ -161,11 +163,11 @@ static void consider(Pick *p, LTile t)
             double apart = c->costly[o] ? 2 : 0;
             double pack = elements * (s == 1 ? 0.25 : 2) + 200;
             LTile packed = t;
-            packed.pack[o] = true;
+            packed.pack[o] = PACK_WHOLE;
             bool gain = s != 1 ? grid_cycles(p, &packed) + pack < grid_cycles(p, &t)
                                : pack < far_cycles(p, &t, o) + apart * elements;
             if (gain) {
-                t.pack[o] = true;
+                t.pack[o] = PACK_WHOLE;
                 cost += pack;
             } else if (s == 1) {
                 cost += far_cycles(p, &t, o);
@@ -191,6 +193,8 @@ static void consider_rows(Pick *p, LTile t, int max_cols)
             for (int64_t n0 = 1; n0 <= most0; n0++) {
                 if (n0 * n1 * cols + cols + 1 > registers)
                     break;
+                if (tile_cut(extent(c, t.row[0]), n0).rows != n0 || tile_cut(extent(c, t.row[1]), n1).rows != n1)
+                    continue;
                 t.cols = cols;
                 t.rows[0] = (int)n0;
                 t.rows[1] = (int)n1;
@@ -265,7 +269,7 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
     for (int k = c->n_out; k < c->n_index; k++)
         p.steps *= c->extent[k];
     LTile t = { .kind = TILE_OUTER, .vec = -1, .lanes = 1, .cols = 1, .row = { -1, -1 }, .rows = { 1, 1 },
-                .split = -1 };
+                .group = { 1, 1 }, .block = -1, .split = -1 };
     consider_axis(&p, t);
     for (int k = 0; k < c->n_index; k++) {
         t.vec = k;

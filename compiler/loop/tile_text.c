@@ -32,33 +32,52 @@ char *loop_contract_key(const LContract *c, Arena *arena)
 
 /* ---- the schedule ---- */
 
+static const char *const PACK[] = { "none", "whole", "piece" };
+
 char *loop_tile_print(const LTile *t, Arena *arena)
 {
-    return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d %d:%d pack %d%d split %d:%lld %s",
-                        t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0],
-                        t->rows[0], t->row[1], t->rows[1], t->pack[0], t->pack[1], t->split,
-                        (long long)t->chunks, t->parallel ? "parallel" : "serial");
+    return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld pack %s %s block %d:%lld "
+                               "split %d:%lld %s",
+                        t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0], t->rows[0],
+                        (long long)t->group[0], t->row[1], t->rows[1], (long long)t->group[1], PACK[t->pack[0]],
+                        PACK[t->pack[1]], t->block, (long long)t->depth, t->split, (long long)t->chunks,
+                        t->parallel ? "parallel" : "serial");
+}
+
+static bool read_pack(const char *word, TilePack *pack)
+{
+    for (int i = 0; i < 3; i++)
+        if (strcmp(word, PACK[i]) == 0) {
+            *pack = (TilePack)i;
+            return true;
+        }
+    return false;
 }
 
 const char *loop_tile_read(const char *text, LTile *out)
 {
-    char kind[8], how[12];
-    int pack, end = 0;
-    long long chunks;
+    char kind[8], how[12], pack[2][8];
+    int end = 0;
+    long long chunks, depth, group[2];
     LTile t = { 0 };
-    int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d %d:%d pack %2d split %d:%lld %11s%n", kind,
-                   &t.vec, &t.lanes, &t.cols, &t.row[0], &t.rows[0], &t.row[1], &t.rows[1], &pack, &t.split,
-                   &chunks, how, &end);
-    if (n != 12 || text[end])
-        return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12 -1:1 pack 01 split -1:0 parallel'";
+    int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld pack %7s %7s block %d:%lld "
+                         "split %d:%lld %11s%n",
+                   kind, &t.vec, &t.lanes, &t.cols, &t.row[0], &t.rows[0], &group[0], &t.row[1], &t.rows[1],
+                   &group[1], pack[0], pack[1], &t.block, &depth, &t.split, &chunks, how, &end);
+    if (n != 17 || text[end])
+        return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12:4 -1:1:1 pack none whole block -1:0 "
+               "split -1:0 parallel'";
     if (strcmp(kind, "outer") != 0 && strcmp(kind, "dot") != 0)
         return "the kind is neither 'outer' nor 'dot'";
     if (strcmp(how, "parallel") != 0 && strcmp(how, "serial") != 0)
         return "it ends with neither 'parallel' nor 'serial'";
+    if (!read_pack(pack[0], &t.pack[0]) || !read_pack(pack[1], &t.pack[1]))
+        return "'pack' is none, whole or piece";
     t.kind = kind[0] == 'd' ? TILE_DOT : TILE_OUTER;
-    t.pack[0] = pack / 10 == 1;
-    t.pack[1] = pack % 10 == 1;
     t.chunks = chunks;
+    t.depth = depth;
+    t.group[0] = group[0];
+    t.group[1] = group[1];
     t.parallel = how[0] == 'p';
     *out = t;
     return NULL;
@@ -71,12 +90,16 @@ static bool is_output(const LContract *c, int k) { return k >= 0 && k < c->n_out
 static const char *check_rows(const LContract *c, const LTile *t)
 {
     for (int r = 0; r < 2; r++) {
-        if (t->row[r] == -1 && t->rows[r] == 1)
+        if (t->row[r] == -1 && t->rows[r] == 1 && t->group[r] == 1)
             continue;
         if (!is_output(c, t->row[r]) || t->row[r] == t->vec)
             return "rows are not along an output index of their own";
         if (t->rows[r] < 1 || t->rows[r] > c->extent[t->row[r]])
             return "more rows than the index has values";
+        if (t->rows[r] != tile_cut(c->extent[t->row[r]], t->rows[r]).rows)
+            return "rows that do not divide the index evenly";
+        if (t->group[r] < 1 || t->group[r] > tile_cut(c->extent[t->row[r]], t->rows[r]).count)
+            return "a group of more tiles than there are";
     }
     if (t->row[0] >= 0 && t->row[0] == t->row[1])
         return "both rows are along one index";
@@ -85,16 +108,37 @@ static const char *check_rows(const LContract *c, const LTile *t)
     return NULL;
 }
 
+/* Local memory is the stack's. */
+enum { MOST_LOCAL = 64 * 1024 / 4 };
+
 static const char *check_pack(const LContract *c, const LTile *t, int o)
 {
-    if (!t->pack[o])
+    if (t->pack[o] == PACK_NONE)
         return NULL;
     if (o >= c->n_operand || t->kind != TILE_OUTER || t->lanes < 2 || !c->operand[o].stride[t->vec])
         return "panels of an operand that has no lanes";
     for (int r = 0; r < 2; r++)
         if (t->row[r] >= 0 && c->operand[o].stride[t->row[r]])
             return "panels of an operand that changes along the rows";
+    if (t->pack[o] == PACK_PIECE && t->split >= 0)
+        return "panels of a piece of a split sum";
+    if (t->pack[o] == PACK_PIECE && tile_piece_count(c, t, o) > MOST_LOCAL)
+        return "panels of a piece that are too large for local memory";
     return NULL;
+}
+
+static const char *check_block(const LContract *c, const LTile *t)
+{
+    if (t->block == -1)
+        return NULL;
+    if (t->kind != TILE_OUTER || t->block < c->n_out || t->block >= c->n_index || c->extent[t->block] < 2)
+        return "blocks of what is not summed";
+    if (t->split >= 0 || t->depth < 1 || t->depth > c->extent[t->block])
+        return "blocks of a depth that does not fit";
+    double sums = (double)tile_width(t);
+    for (int r = 0; r < 2; r++)
+        sums *= (double)t->rows[r] * (double)t->group[r];
+    return sums <= MOST_LOCAL ? NULL : "more sums than fit into local memory";
 }
 
 const char *loop_contract_check(const LContract *c, const LTile *t)
@@ -112,6 +156,8 @@ const char *loop_contract_check(const LContract *c, const LTile *t)
         return why;
     if ((int64_t)t->cols * t->rows[0] * t->rows[1] > TILE_MAX_ACC)
         return "more accumulators than a tile may have";
+    if ((why = check_block(c, t)))
+        return why;
     for (int o = 0; o < 2; o++)
         if ((why = check_pack(c, t, o)))
             return why;

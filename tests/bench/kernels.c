@@ -111,7 +111,7 @@ static void add_item(Bench *b, const Shape *s, const LTile *tile)
     LFunc *f = begin(b, s, &ctx);
     Item item = { .shape = s, .func = f };
     for (int p = 0; p < s->n_parts; p++) {
-        LContract c = describe(&ctx, &s->part[p]);
+        LContract whole = describe(&ctx, &s->part[p]), c = loop_contract_join(&whole);
         LTile t = tile ? *tile : loop_contract_pick(&c);
         const char *why = loop_contract_check(&c, &t);
         if (why) {
@@ -143,7 +143,7 @@ static void add_shape(Bench *b, const Shape *s)
         Ctx ctx;
         LFunc *f = begin(b, s, &ctx);
         (void)f;
-        LContract c = describe(&ctx, &s->part[0]);
+        LContract whole = describe(&ctx, &s->part[0]), c = loop_contract_join(&whole);
         LTile *all = ARENA_ARRAY(b->arena, LTile, b->candidates);
         int n = loop_contract_candidates(&c, all, b->candidates);
         for (int i = 0; i < n; i++)

@@ -1,0 +1,97 @@
+/* Joins indices of a contraction that run through memory like one: where a step of index a is as far as
+ * all steps of index b together, in every operand and in the result, a and b are the digits of a single
+ * index. What was written for a and b still gets them, as quotient and remainder, which the algebra of
+ * index expressions undoes again wherever they meet in an address. */
+#include "loop/tile_micro.h"
+
+typedef struct {
+    const LContract *from;
+    int n_parts;
+    struct Digit {
+        int index;       /* of `from` */
+        int to;          /* of the result */
+        int64_t divisor; /* what its steps are worth in the joined index */
+    } part[TILE_MAX_INDEX];
+} Joined;
+
+static void split_index(const Joined *j, LFunc *f, int n, LExpr *const *index, LExpr **out)
+{
+    for (int i = 0; i < j->n_parts; i++) {
+        const struct Digit *d = &j->part[i];
+        if (d->index >= n)
+            continue;
+        LExpr *e = lx_bin(f, LX_DIV, index[d->to], lx_i64(f, d->divisor));
+        out[d->index] = lx_bin(f, LX_MOD, e, lx_i64(f, j->from->extent[d->index]));
+    }
+}
+
+static LExpr *joined_load(void *user, int operand, LBlock *at, LExpr *const *index)
+{
+    const Joined *j = user;
+    LExpr *own[TILE_MAX_INDEX];
+    split_index(j, j->from->func, j->from->n_index, index, own);
+    return j->from->load(j->from->user, operand, at, own);
+}
+
+static void joined_store(void *user, LBlock *at, LExpr *const *index, LExpr *value)
+{
+    const Joined *j = user;
+    LExpr *own[TILE_MAX_INDEX];
+    split_index(j, j->from->func, j->from->n_out, index, own);
+    j->from->store(j->from->user, at, own, value);
+}
+
+/* Is a step of index a worth all of index b? */
+static bool continues(const LContract *c, int a, int b)
+{
+    bool fits = (a < c->n_out) == (b < c->n_out);
+    for (int o = 0; o < c->n_operand; o++)
+        fits = fits && c->operand[o].stride[a] == c->operand[o].stride[b] * c->extent[b];
+    return fits && (a >= c->n_out || c->out_stride[a] == c->out_stride[b] * c->extent[b]);
+}
+
+/* Puts index a in front of b; the rest moves up. */
+static void join(LContract *c, Joined *j, int a, int b)
+{
+    for (int i = 0; i < j->n_parts; i++) {
+        struct Digit *d = &j->part[i];
+        if (d->to == a) {
+            d->to = b;
+            d->divisor *= c->extent[b];
+        }
+        d->to -= d->to > a;
+    }
+    c->extent[b] *= c->extent[a];
+    c->n_out -= a < c->n_out;
+    c->n_index--;
+    for (int k = a; k < c->n_index; k++) {
+        c->extent[k] = c->extent[k + 1];
+        c->out_stride[k] = c->out_stride[k + 1];
+        for (int o = 0; o < c->n_operand; o++)
+            c->operand[o].stride[k] = c->operand[o].stride[k + 1];
+    }
+}
+
+LContract loop_contract_join(const LContract *c)
+{
+    Joined *j = ARENA_NEW(c->func->arena, Joined);
+    LContract out = *c;
+    j->from = c;
+    j->n_parts = c->n_index;
+    for (int k = 0; k < c->n_index; k++)
+        j->part[k] = (struct Digit){ k, k, 1 };
+    for (int a = 0; a < out.n_index; a++)
+        for (int b = 0; b < out.n_index; b++) {
+            if (a == b || out.extent[a] <= 1 || out.extent[b] <= 1 || !continues(&out, a, b))
+                continue;
+            join(&out, j, a, b);
+            a = -1;
+            break;
+        }
+    if (out.n_index == c->n_index)
+        return *c;
+    out.user = j;
+    out.load = joined_load;
+    out.store = joined_store;
+    return out;
+}

@@ -39,8 +39,15 @@ static bool in_tile(const LTile *t, int k)
     return k == t->row[0] || k == t->row[1] || (t->kind == TILE_OUTER && k == t->vec);
 }
 
+static void grid_add_vectors(Grid *g)
+{
+    const LTile *t = g->m->t;
+    if (t->kind == TILE_OUTER && t->vec >= 0)
+        grid_add(g, t->vec, (g->m->c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
+}
+
 /* Outermost first: chunks, what changes every operand, what changes the vectors' operand, the vector
- * tiles (whose panel stays in cache meanwhile), the rest, the rows. */
+ * tiles (whose panel stays in cache meanwhile), the rest, the rows; or the vector tiles last. */
 static void grid_make(Grid *g)
 {
     const LContract *c = g->m->c;
@@ -52,8 +59,8 @@ static void grid_make(Grid *g)
     for (int o = 0; o <= last && t->vec >= 0; o++)
         vec_on[o] = c->operand[o].stride[t->vec] != 0;
     for (int rank = 0; rank < 3; rank++) {
-        if (rank == 2 && t->kind == TILE_OUTER && t->vec >= 0)
-            grid_add(g, t->vec, (c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
+        if (rank == 2 && !t->sweep)
+            grid_add_vectors(g);
         for (int k = 0; k < c->n_out; k++) {
             if (in_tile(t, k) || c->extent[k] == 1)
                 continue;
@@ -67,6 +74,8 @@ static void grid_make(Grid *g)
     for (int r = 1; r >= 0; r--)
         if (t->row[r] >= 0)
             grid_add(g, t->row[r], (row_cut(g->m, r).count + t->group[r] - 1) / t->group[r]);
+    if (t->sweep)
+        grid_add_vectors(g);
 }
 
 /* ---- one piece of the grid ---- */

@@ -60,6 +60,8 @@ typedef struct {
     int row[2];        /* output indices unrolled in the register tile, or -1 */
     int rows[2];       /* how many of each, at most */
     int64_t group[2];
+    bool sweep;        /* the vector tiles follow one another while a group of rows stays in cache, not the
+                          groups while a vector tile's panel does */
     TilePack pack[2];
     int block;         /* a summed index, OUTER only, or -1 */
     int64_t depth;

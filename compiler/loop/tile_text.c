@@ -36,10 +36,10 @@ static const char *const PACK[] = { "none", "whole", "piece" };
 
 char *loop_tile_print(const LTile *t, Arena *arena)
 {
-    return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld pack %s %s block %d:%lld "
+    return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %s pack %s %s block %d:%lld "
                                "split %d:%lld %s",
                         t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0], t->rows[0],
-                        (long long)t->group[0], t->row[1], t->rows[1], (long long)t->group[1], PACK[t->pack[0]],
+                        (long long)t->group[0], t->row[1], t->rows[1], (long long)t->group[1], t->sweep ? "sweep" : "stay", PACK[t->pack[0]],
                         PACK[t->pack[1]], t->block, (long long)t->depth, t->split, (long long)t->chunks,
                         t->parallel ? "parallel" : "serial");
 }
@@ -56,24 +56,27 @@ static bool read_pack(const char *word, TilePack *pack)
 
 const char *loop_tile_read(const char *text, LTile *out)
 {
-    char kind[8], how[12], pack[2][8];
+    char kind[8], how[12], order[8], pack[2][8];
     int end = 0;
     long long chunks, depth, group[2];
     LTile t = { 0 };
-    int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld pack %7s %7s block %d:%lld "
+    int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %7s pack %7s %7s block %d:%lld "
                          "split %d:%lld %11s%n",
                    kind, &t.vec, &t.lanes, &t.cols, &t.row[0], &t.rows[0], &group[0], &t.row[1], &t.rows[1],
-                   &group[1], pack[0], pack[1], &t.block, &depth, &t.split, &chunks, how, &end);
-    if (n != 17 || text[end])
-        return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12:4 -1:1:1 pack none whole block -1:0 "
+                   &group[1], order, pack[0], pack[1], &t.block, &depth, &t.split, &chunks, how, &end);
+    if (n != 18 || text[end])
+        return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12:4 -1:1:1 stay pack none whole block -1:0 "
                "split -1:0 parallel'";
     if (strcmp(kind, "outer") != 0 && strcmp(kind, "dot") != 0)
         return "the kind is neither 'outer' nor 'dot'";
     if (strcmp(how, "parallel") != 0 && strcmp(how, "serial") != 0)
         return "it ends with neither 'parallel' nor 'serial'";
+    if (strcmp(order, "sweep") != 0 && strcmp(order, "stay") != 0)
+        return "the order is neither 'sweep' nor 'stay'";
     if (!read_pack(pack[0], &t.pack[0]) || !read_pack(pack[1], &t.pack[1]))
         return "'pack' is none, whole or piece";
     t.kind = kind[0] == 'd' ? TILE_DOT : TILE_OUTER;
+    t.sweep = order[1] == 'w';
     t.chunks = chunks;
     t.depth = depth;
     t.group[0] = group[0];

@@ -7,6 +7,7 @@
  *       -m MS       milliseconds a shape (100)
  *       -s TILE     the schedule to use, as loop_tile_print writes it (with -f)
  *       -c N        the N cheapest candidates of every shape instead of the choice
+ *       -p M,K,N    this matrix product only
  *       -k          keep and name the folder with the C source
  *
  * Results are checked at some places against sums in double. Prints the best and the median of the
@@ -40,7 +41,7 @@ typedef struct {
 
 typedef struct {
     int threads, candidates;
-    const char *filter, *tile;
+    const char *filter, *tile, *product;
     double seconds;
     bool keep;
     Arena *arena;
@@ -379,18 +380,19 @@ static void report(Bench *b)
 int main(int argc, char **argv)
 {
     Bench b = { .threads = 1, .seconds = 0.1, .arena = arena_new() };
-    for (int o; (o = getopt(argc, argv, "t:f:m:s:c:k")) != -1;)
+    for (int o; (o = getopt(argc, argv, "t:f:m:s:c:p:k")) != -1;)
         switch (o) {
         case 't': b.threads = atoi(optarg); break;
         case 'f': b.filter = optarg; break;
         case 'm': b.seconds = 1e-3 * atof(optarg); break;
         case 's': b.tile = optarg; break;
         case 'c': b.candidates = atoi(optarg); break;
+        case 'p': b.product = optarg; break;
         case 'k': b.keep = true; break;
         default: fprintf(stderr, "kernels: see the head of tests/bench/kernels.c for the options\n"); return 2;
         }
     Shape *shapes;
-    int n = shapes_make(b.arena, &shapes);
+    int n = shapes_make(b.arena, b.product, &shapes);
     for (int i = 0; i < n; i++)
         add_shape(&b, &shapes[i]);
     const char *why = compile(&b);

@@ -2,6 +2,7 @@
 #ifndef NNC_TESTS_KERNELS_SHAPES_H
 #define NNC_TESTS_KERNELS_SHAPES_H
 #include "loop/tile.h"
+#include <stdio.h>
 
 /* One sum of products; the gradient of a strided convolution has several. */
 typedef struct {
@@ -201,9 +202,16 @@ static const Conv ODD[] = {
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)                                                           \
         call
 
-static int shapes_make(Arena *arena, Shape **out)
+/* only: "M,K,N" of the one product wanted; NULL: all shapes. */
+static int shapes_make(Arena *arena, const char *only, Shape **out)
 {
     Shapes all = { .arena = arena };
+    long long m, k, n;
+    if (only && sscanf(only, "%lld,%lld,%lld", &m, &k, &n) == 3) {
+        product(&all, NULL, 1, m, k, n, false, false);
+        *out = all.data;
+        return all.len;
+    }
     static const int64_t PRODUCT[][3] = { { 1024, 1024, 1024 }, { 256, 256, 256 }, { 64, 64, 64 }, { 32, 784, 128 },
                                           { 32, 1024, 1024 },   { 1, 784, 128 },   { 1, 1024, 1024 }, { 128, 256, 1024 },
                                           { 128, 768, 768 },    { 77, 256, 1000 }, { 100, 100, 100 }, { 255, 257, 259 } };

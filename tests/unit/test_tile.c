@@ -343,7 +343,7 @@ static LTile random_tile(const LContract *c)
 {
     int lanes = c->target->vector_bytes / 4;
     LTile t = { .kind = TILE_OUTER, .vec = -1, .lanes = 1, .cols = 1, .row = { -1, -1 }, .rows = { 1, 1 },
-                .group = { 1, 1 }, .block = -1, .split = -1, .parallel = pick(2) };
+                .group = { 1, 1 }, .block = -1, .split = -1, .sweep = pick(2), .parallel = pick(2) };
     int vec = c->n_index ? (int)pick(c->n_index) : -1;
     bool dot = vec >= c->n_out;
     if (vec >= 0 && !(dot && lanes < 4)) {

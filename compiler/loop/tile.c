@@ -105,9 +105,6 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
         if (cut.count % t->group[r] && cut.count > t->group[r])
             n = lx_bin(f, LX_MIN, n, lx_bin(f, LX_SUB, lx_i64(f, cut.count), tile));
         LStmt *loop = lb_for(f, at, "r", lx_i64(f, 0), n, 1, LF_SERIAL);
-        loop->var->ranged = true;
-        loop->var->min = 0;
-        loop->var->max = (t->group[r] < cut.count ? t->group[r] : cut.count) - 1;
         number = lx_add(f, lx_mul(f, number, lx_i64(f, t->group[r])), lx_var(f, loop->var));
         tile = lx_add(f, tile, lx_var(f, loop->var));
         at = &loop->body;

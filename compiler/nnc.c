@@ -10,6 +10,7 @@
 #include "back/c/weights.h"
 #include "base/diag.h"
 #include "front/front.h"
+#include "loop/tuning.h"
 #include "native.h"
 #include "native_llvm.h"
 #include "nnc_internal.h"
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 struct nnc {
     nnc_options opt;
@@ -169,11 +171,11 @@ static int choose_backend(nnc *n)
     return 0;
 }
 
-int nnc_take(nnc *n, LProgram *(*make)(Arena *arena, const LTarget *target))
+int nnc_take(nnc *n, LProgram *(*make)(Arena *arena, const LTarget *target, void *user), void *user)
 {
     if (choose_target(n) || choose_backend(n))
         return -1;
-    n->program = make(n->arena, n->target);
+    n->program = make(n->arena, n->target, user);
     n->path = n->program->name;
     n->module = ARENA_NEW(n->arena, Module);
     n->module->arena = n->arena;
@@ -186,6 +188,49 @@ void nnc_backends(char *text, size_t size)
     Arena *arena = arena_new();
     snprintf(text, size, "%s", native_backends(arena));
     arena_free(arena);
+}
+
+void nnc_set_tuning(nnc *n, const LTuning *tuning)
+{
+    LTarget *t = ARENA_NEW(n->arena, LTarget);
+    *t = *n->target;
+    t->tuning = tuning;
+    n->target = t;
+}
+
+/* "net.tune" for "net.nn". */
+static const char *tune_path(nnc *n)
+{
+    if (n->opt.tune)
+        return n->opt.tune;
+    size_t len = strlen(n->path);
+    bool nn = len > 3 && strcmp(n->path + len - 3, ".nn") == 0;
+    const char *path = arena_printf(n->arena, "%.*s.tune", (int)(nn ? len - 3 : len), n->path);
+    return access(path, F_OK) == 0 ? path : "none";
+}
+
+/* Measured schedules hold for the machine that they were measured on. */
+static int use_tuning(nnc *n)
+{
+    const char *path = tune_path(n), *why = NULL;
+    if (strcmp(path, "none") == 0)
+        return 0;
+    Source *source = source_read(n->arena, path, &why);
+    if (!source) {
+        diag_error(&n->diags, SPAN_NONE, "%s: %s", path, why);
+        return -1;
+    }
+    TuningFile file = { 0 };
+    if (!tuning_read(n->arena, source, &file, &n->diags))
+        return -1;
+    const char *machine = tuning_machine(n->arena, n->target);
+    if (strcmp(machine, file.machine) == 0) {
+        nnc_set_tuning(n, tuning_choices(n->arena, &file));
+        return 0;
+    }
+    diag_warning(&n->diags, SPAN_NONE, "%s: measured for another machine, not used: %s", path, file.machine);
+    diag_note(&n->diags, SPAN_NONE, "this one is: %s; `nnc tune` makes the file anew, --tune none leaves it aside", machine);
+    return 0;
 }
 
 int nnc_load(nnc *n, const char *path)
@@ -210,7 +255,7 @@ int nnc_load(nnc *n, const char *path)
     Mark since = mark(n);
     n->module = front_build(n->arena, n->names, source, &front, &n->diags);
     stage(n, "front", since);
-    return n->module && n->diags.n_errors == 0 ? 0 : -1;
+    return n->module && n->diags.n_errors == 0 ? use_tuning(n) : -1;
 }
 
 /* ---- graphs to loops ---- */

@@ -38,6 +38,7 @@ typedef struct {
     const char *target; /* kind of processor, "x86-64-v3"; NULL: what this machine has */
     const char *target_cpu, *target_triple; /* or a processor as LLVM and GCC name it, under a triple */
     const char *backend; /* "llvm", or "c": through the system's C compiler; NULL: llvm where it is built in */
+    const char *tune;   /* file of measured schedules; NULL: FILE.tune beside FILE.nn where there is one; "none" */
     bool no_fuse;       /* every operation a kernel of its own */
     bool verify;        /* run the IR verifiers after every pass */
     bool split_calls;   /* every kernel call an entry point too, behind the others: to time them one by one */

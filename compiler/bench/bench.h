@@ -40,6 +40,15 @@ typedef struct {
     double read, written;     /* bytes */
     double level[N_LEVELS];   /* bytes by where they come from or go to */
 } Work;
+/* A place that a call reads or writes. */
+typedef struct {
+    LRef at;
+    int64_t bytes;        /* of the buffer */
+    double read, written; /* bytes of it */
+    double distance;      /* bytes that were touched since it was touched last */
+} Region;
+/* The *n places of a call, as its arguments. */
+Region *bench_regions(Arena *arena, const LEntry *e, int call, int *n);
 /* The work of every call of an entry point that is called again and again. */
 Work *bench_work(Arena *arena, const LEntry *e, const Machine *m);
 /* Seconds that the work takes at least; *by_bytes: the bytes decide. */
@@ -93,7 +102,7 @@ typedef struct {
 bool bench_add(Bench *b, nnc *compiler, const nnr_program *program, bool unfused, const char *backend,
                int64_t batch);
 /* The loops that measure the machine; to be compiled by nnc_take and nnc_native. */
-LProgram *machine_program(Arena *arena, const LTarget *target);
+LProgram *machine_program(Arena *arena, const LTarget *target, void *unused);
 bool bench_add_machine(Bench *b, nnc *compiler, const nnr_program *program);
 /* Measures all in rounds. */
 void bench_run(Bench *b);

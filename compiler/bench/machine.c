@@ -152,8 +152,9 @@ static void add_entry(LProgram *p, LFunc *f)
 }
 
 /* Entries: the peak, the levels, the triad; bench_add_machine relies on that order. */
-LProgram *machine_program(Arena *arena, const LTarget *target)
+LProgram *machine_program(Arena *arena, const LTarget *target, void *unused)
 {
+    (void)unused;
     LProgram *p = ARENA_NEW(arena, LProgram);
     *p = (LProgram){ .arena = arena, .name = "machine", .c_name = "machine", .source = "the machine" };
     add_entry(p, peak_loop(arena, target));

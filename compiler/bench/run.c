@@ -166,8 +166,10 @@ static void turn(Bench *b, Case *c)
 
 static void close_machine(Bench *b)
 {
-    const LProgram *p = b->loops ? nnc_program(b->loops->compiler) : NULL;
-    const LTarget *t = b->loops ? nnc_target(b->loops->compiler) : NULL;
+    if (!b->loops) /* nothing to compare with is wanted */
+        return;
+    const LProgram *p = nnc_program(b->loops->compiler);
+    const LTarget *t = nnc_target(b->loops->compiler);
     b->machines = ARENA_ARRAY(b->arena, Machine, b->n_threads);
     for (int i = 0; i < b->machine_cases.len; i++) {
         Case *c = b->machine_cases.data[i];

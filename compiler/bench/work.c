@@ -6,12 +6,6 @@
 #include "bench/bench.h"
 
 typedef struct {
-    LRef at;
-    int64_t bytes;  /* of the buffer */
-    double touched; /* read and written */
-} Region;
-
-typedef struct {
     Region *region;
     int n;
     double touched;
@@ -32,7 +26,7 @@ static bool overlap(const Region *a, const Region *b)
 static bool touches(const Touch *t, const Region *r)
 {
     for (int i = 0; i < t->n; i++)
-        if (t->region[i].touched > 0 && overlap(&t->region[i], r))
+        if (t->region[i].read + t->region[i].written > 0 && overlap(&t->region[i], r))
             return true;
     return false;
 }
@@ -63,29 +57,47 @@ static double distance_of(const Touch *t, int n, int k, const Region *r)
     return sum;
 }
 
-Work *bench_work(Arena *arena, const LEntry *e, const Machine *m)
+static Touch *touches_of(Arena *arena, const LEntry *e)
 {
-    int n = e->calls.len;
-    Work *work = ARENA_ARRAY(arena, Work, n + 1);
-    Touch *touch = ARENA_ARRAY(arena, Touch, n + 1);
-    for (int k = 0; k < n; k++) {
+    Touch *touch = ARENA_ARRAY(arena, Touch, e->calls.len + 1);
+    for (int k = 0; k < e->calls.len; k++) {
         const LCall *call = &e->calls.data[k];
         const LFunc *f = call->func;
         const LTraffic *traffic = lfunc_traffic(f, arena);
         touch[k].region = ARENA_ARRAY(arena, Region, f->params.len + 1);
         for (int i = 0; i < f->params.len; i++) {
             double read = (double)traffic[i].read, written = (double)traffic[i].written;
-            touch[k].region[touch[k].n++] = (Region){ call->args[i], buffer_bytes(f->params.data[i]), read + written };
+            touch[k].region[touch[k].n++] = (Region){ call->args[i], buffer_bytes(f->params.data[i]), read, written, 0 };
             touch[k].touched += read + written;
-            work[k].read += read;
-            work[k].written += written;
         }
-        work[k].flops = (double)f->flops;
     }
-    for (int k = 0; k < n; k++)
-        for (int i = 0; i < touch[k].n; i++)
-            if (touch[k].region[i].touched > 0)
-                add_levels(&work[k], m, touch[k].region[i].touched, distance_of(touch, n, k, &touch[k].region[i]));
+    return touch;
+}
+
+Region *bench_regions(Arena *arena, const LEntry *e, int call, int *n)
+{
+    Touch *touch = touches_of(arena, e);
+    *n = touch[call].n;
+    for (int i = 0; i < *n; i++)
+        touch[call].region[i].distance = distance_of(touch, e->calls.len, call, &touch[call].region[i]);
+    return touch[call].region;
+}
+
+Work *bench_work(Arena *arena, const LEntry *e, const Machine *m)
+{
+    int n = e->calls.len;
+    Work *work = ARENA_ARRAY(arena, Work, n + 1);
+    const Touch *touch = touches_of(arena, e);
+    for (int k = 0; k < n; k++) {
+        work[k].flops = (double)e->calls.data[k].func->flops;
+        for (int i = 0; i < touch[k].n; i++) {
+            const Region *r = &touch[k].region[i];
+            work[k].read += r->read;
+            work[k].written += r->written;
+            if (r->read + r->written > 0)
+                add_levels(&work[k], m, r->read + r->written, distance_of(touch, n, k, r));
+        }
+    }
     return work;
 }
 

@@ -25,6 +25,8 @@ static const CliCommand COMMANDS[] = {
       "--output --batch --data --train-block --backend", cmd_build },
     { "bench", "FILE.nn [--compare fusion] | --machine", "time of every entry point and kernel, beside the machine's limit",
       "--machine --compare --threads-list --batch-list --entry --seconds --profile --json", cmd_bench },
+    { "tune", "FILE.nn [-o FILE.tune]", "measure schedules, keep those that beat the cost model's",
+      "--output --threads --batch --entry --budget", cmd_tune },
     { "digits", "DIR [--train N] [--test N]", "write drawn digits in MNIST's form, where no data set is at hand",
       "--train --test --seed", cmd_digits },
 };
@@ -150,6 +152,7 @@ nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra)
                       .target_cpu = args->target_cpu,
                       .target_triple = args->target_triple,
                       .backend = args->backend,
+                      .tune = args->tune,
                       .no_fuse = args->no_fuse,
                       .split_calls = args->split_calls,
                       .verify = true }; /* costs a millisecond, and a fault of ours never becomes wrong code */

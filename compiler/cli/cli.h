@@ -21,7 +21,7 @@ typedef struct {
     const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train, *backend;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
     bool json, fusion, write, check, no_fuse, portable, time_passes, help, training_data, no_checkpoint;
-    const char *compare, *svg, *trace;
+    const char *tune, *compare, *svg, *trace;
     double seconds;
     CliList thread_list, batch_list;
     bool machine, profile;
@@ -72,4 +72,5 @@ int cmd_emit(CliArgs *args);
 int cmd_build(CliArgs *args);
 int cmd_digits(CliArgs *args);
 int cmd_bench(CliArgs *args);
+int cmd_tune(CliArgs *args);
 #endif

@@ -58,7 +58,7 @@ static bool add_machine(Session *s)
     s->args->split_calls = false;
     nnc *n = cli_open(s->args, NULL, 0);
     s->opened[s->n_opened++] = n;
-    const nnr_program *program = nnc_take(n, machine_program) == 0 ? nnc_native(n, false) : NULL;
+    const nnr_program *program = nnc_take(n, machine_program, NULL) == 0 ? nnc_native(n, false) : NULL;
     if (program && !bench_add_machine(&s->bench, n, program)) {
         cli_error("%s", s->bench.error);
         return false;

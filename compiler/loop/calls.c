@@ -2,16 +2,27 @@
  * back end compiled it. */
 #include "loop/loop.h"
 
-static void note_use(const LProgram *p, LEntry *e, const LCall *call)
+void lentry_add_call(const LProgram *p, LEntry *e, LCall call)
 {
-    e->uses_ctx = call->func->uses_ctx;
-    for (int i = 0; i < call->func->params.len; i++) {
-        if (call->args[i].kind != LR_VAR)
+    e->uses_ctx |= call.func->uses_ctx;
+    for (int i = 0; i < call.func->params.len; i++) {
+        if (call.args[i].kind != LR_VAR)
             continue;
-        bool slot = p->globals[call->args[i].index].kind == NNR_SLOT;
+        bool slot = p->globals[call.args[i].index].kind == NNR_SLOT;
         e->uses_slots |= slot;
-        e->writes_weights |= !slot && call->func->params.data[i]->role != LB_IN;
+        e->writes_weights |= !slot && call.func->params.data[i]->role != LB_IN;
     }
+    VEC_PUSH(p->arena, &e->calls, call);
+}
+
+LEntry *lentry_without_calls(Arena *arena, const LEntry *e)
+{
+    LEntry *copy = ARENA_NEW(arena, LEntry);
+    *copy = *e;
+    copy->calls.data = NULL;
+    copy->calls.len = copy->calls.cap = 0;
+    copy->uses_ctx = copy->uses_slots = copy->writes_weights = false;
+    return copy;
 }
 
 void loop_split_calls(LProgram *p)
@@ -20,15 +31,10 @@ void loop_split_calls(LProgram *p)
     for (int i = 0; i < n; i++) {
         const LEntry *whole = p->entries.data[i];
         for (int k = 0; k < whole->calls.len; k++) {
-            LEntry *e = ARENA_NEW(p->arena, LEntry);
-            *e = *whole;
+            LEntry *e = lentry_without_calls(p->arena, whole);
             e->name = arena_printf(p->arena, "%s call %d", whole->name, k);
             e->c_name = arena_printf(p->arena, "%s__call_%d", whole->c_name, k);
-            e->calls.data = NULL;
-            e->calls.len = e->calls.cap = 0;
-            e->uses_slots = e->writes_weights = false;
-            note_use(p, e, &whole->calls.data[k]);
-            VEC_PUSH(p->arena, &e->calls, whole->calls.data[k]);
+            lentry_add_call(p, e, whole->calls.data[k]);
             VEC_PUSH(p->arena, &p->entries, e);
         }
     }

@@ -250,6 +250,9 @@ typedef struct {
     int64_t read, written;
 } LTraffic;
 LTraffic *lfunc_traffic(const LFunc *f, Arena *arena); /* as f->params */
+/* Appends a call and notes what it uses of weights, slots and context. */
+void lentry_add_call(const LProgram *p, LEntry *e, LCall call);
+LEntry *lentry_without_calls(Arena *arena, const LEntry *e); /* a copy that calls nothing */
 /* Adds an entry point for every kernel call of every entry point, in their order behind all that are there:
  * it takes the same inputs, outputs and arena and makes that one call. */
 void loop_split_calls(LProgram *p);

@@ -237,18 +237,6 @@ static LCall make_call(Assembly *as, const Graph *g, const LEntry *e, const Kern
 
 /* ---- entries ---- */
 
-static void note_use(const Assembly *as, LEntry *e, const LCall *call)
-{
-    e->uses_ctx |= call->func->uses_ctx;
-    for (int i = 0; i < call->func->params.len; i++) {
-        if (call->args[i].kind != LR_VAR)
-            continue;
-        bool slot = as->program->globals[call->args[i].index].kind == NNR_SLOT;
-        e->uses_slots |= slot;
-        e->writes_weights |= !slot && call->func->params.data[i]->role != LB_IN;
-    }
-}
-
 static bool add_entry(Assembly *as, Graph *g)
 {
     LEntry *e = ARENA_NEW(as->arena, LEntry);
@@ -277,9 +265,7 @@ static bool add_entry(Assembly *as, Graph *g)
     add_signature(as, g, e);
     const KernelDeps *deps = kernel_deps(as->arena, g);
     for (int k = 0; k < g->kernels.len; k++) {
-        LCall call = make_call(as, g, e, deps, k, &low[k]);
-        note_use(as, e, &call);
-        VEC_PUSH(as->arena, &e->calls, call);
+        lentry_add_call(as->program, e, make_call(as, g, e, deps, k, &low[k]));
     }
     VEC_PUSH(as->arena, &as->program->entries, e);
     return true;

@@ -46,6 +46,11 @@ check: ## layering of includes, file lengths, formatting of .nn files
 bless: tests ## rewrites the expected outputs; review the diff
 	@BLESS=1 bash tests/run.sh $(B) errors >/dev/null; BLESS=1 bash tests/run.sh $(B) golden >/dev/null; BLESS=1 bash tests/run.sh $(B) unit/passes >/dev/null; git diff --stat tests
 
+bench: ## networks, kernels, examples against the machine's limits and the peers (PEERS=DIR of their scripts)
+	@$(MAKE) --no-print-directory -j2 all $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/kernels.c)) >/dev/null
+	@mkdir -p docs
+	@python3 tests/bench/run.py $(B) $(patsubst %,--case %,$(CASES)) --report docs/BENCHMARKS.md
+
 clean: ## removes the build folder
 	rm -rf $(B)
 

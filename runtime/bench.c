@@ -42,6 +42,7 @@ static void report(Bench *b, const nnr_bench_options *o)
 
 static bool wanted(const nnr_bench_options *o, const nnr_entry *e)
 {
+    if (o->batch > 0 && e->batch != o->batch) return false;
     if (o->entry) return strcmp(o->entry, e->name) == 0;
     return e->kind == NNR_INFER || e->kind == NNR_STEP;
 }
@@ -63,6 +64,7 @@ static bool bench_all(nnr_model *model, Bench *b, const nnr_bench_options *o, nn
     }
     if (done > 0) return true;
     nnr_fail(err, "%s: error: there is no entry %.80s", p->name, o->entry ? o->entry : "to time");
+    if (o->batch > 0) nnr_append(err->text, sizeof err->text, " for a batch of %lld", (long long)o->batch);
     nnr_note(err, "the entries are");
     for (int i = 0; i < p->n_entries; i++)
         nnr_append(err->text, sizeof err->text, "%s %s", i ? "," : "", p->entries[i].name);

@@ -14,7 +14,7 @@ typedef struct {
     const char *data, *output, *init, *resume, *checkpoint, *weights, *entry, *block;
     nnr_file inputs[MAX_FILES], outputs[MAX_FILES];
     int n_inputs, n_outputs;
-    int64_t epochs, seed, threads, checkpoint_steps;
+    int64_t epochs, seed, threads, batch, checkpoint_steps;
     double seconds;
     bool json, no_shuffle, no_checkpoint, training_data, help;
 } Arguments;
@@ -45,6 +45,7 @@ static const Option options[] = {
     {"--input", PREDICT, INPUT, 0, "[NAME=]PATH  NPY, IDX or CSV file of an input"},
     {"--output", PREDICT, OUTPUT, 0, "[NAME=]PATH NPY file for an output; without one the outputs are printed"},
     {"--entry", PREDICT | BENCH, TEXT, FIELD(entry), "NAME     net or entry, when there are several"},
+    {"--batch", BENCH, COUNT, FIELD(batch), "N        only entries for so many samples a call"},
     {"--seconds", BENCH, SECONDS, FIELD(seconds), "S      time to spend on an entry (default 1)"},
     {"--threads", TRAIN | EVAL | PREDICT | BENCH, COUNT, FIELD(threads), "N      (default: all cores)"},
     {"--json", TRAIN | EVAL | BENCH, SWITCH, FIELD(json), "           one JSON object a line on standard output"},
@@ -208,7 +209,7 @@ static nnr_status run_command(const nnr_program *p, int command, const Arguments
                                                       .threads = (int)a->threads, .say = nnr_say_stdio},
                                err);
     return nnr_run_bench(p,
-                         &(nnr_bench_options){.entry = a->entry, .weights = a->weights,
+                         &(nnr_bench_options){.entry = a->entry, .batch = a->batch, .weights = a->weights,
                                               .seconds = a->seconds, .threads = (int)a->threads,
                                               .json = a->json, .say = nnr_say_stdio},
                          err);

@@ -183,6 +183,7 @@ nnr_file nnr_file_parse(char *text);
 
 typedef struct {
     const char *entry;   /* NULL: every NNR_INFER and NNR_STEP entry */
+    int64_t batch;       /* only entries for so many samples; 0: all */
     const char *weights; /* NULL: initialised from seed 0 */
     double seconds;      /* time to spend on each entry; 0: 1 */
     int threads;

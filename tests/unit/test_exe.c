@@ -98,6 +98,9 @@ static void whole_use(void **state)
     assert_int_equal(run(&tiny_program, "bench --seconds 0.01 --threads 1 --entry line --json"), 0);
     assert_int_equal(lines(out), 2);
     assert_int_equal(strncmp(out, "{\"entry\": \"line\", \"batch\": 4, \"threads\": 1, \"median_ms\": ", 57), 0);
+    assert_int_equal(run(&tiny_program, "bench --seconds 0.01 --entry line --batch 1 --json"), 0);
+    assert_int_equal(lines(out), 1);
+    assert_non_null(strstr(out, "\"batch\": 1, "));
     assert_int_equal(run(&tiny_program, "train -o w.safetensors --resume w.safetensors.checkpoint --epochs 4"), 0);
     assert_non_null(strstr(err, "resumed from w.safetensors.checkpoint: epoch 4, batch 0 of 5"));
     assert_string_equal(out, "");
@@ -122,6 +125,8 @@ static void usage(void **state)
     fails_with("eval", 1, "tiny: error: no weights to evaluate\nnote: give a weights file with --weights\n");
     fails_with("eval --weights none", 1, "none: error: cannot be read: No such file or directory\nnote: check the path\n");
     fails_with("bench --entry lin", 1, "tiny: error: there is no entry lin\n"
+               "note: the entries are init, fit, fit.eval, fit.eval, line, line, fit\n");
+    fails_with("bench --entry line --batch 3", 1, "tiny: error: there is no entry line for a batch of 3\n"
                "note: the entries are init, fit, fit.eval, fit.eval, line, line, fit\n");
     assert_int_equal(run(&tiny_program, "--help"), 0);
     assert_non_null(strstr(out, "usage: tiny COMMAND"));

@@ -22,7 +22,7 @@ enum {
     OP_EXPENSIVE = 1 << 6,   /* exp, tanh, div, pow ...: never recompute per reader */
     OP_COMMUTATIVE = 1 << 7,
     OP_NO_GRAD = 1 << 8,     /* derivative zero wherever it exists, or meaningless (compare, argmax) */
-    OP_OPAQUE = 1 << 9,      /* lowered by `lower`, a kernel of its own (gather, window_max ...) */
+    OP_OPAQUE = 1 << 9,      /* lowered by `lower`, a kernel of its own (gather, argsort ...), unless `inlined` */
     OP_DRAW = 1 << 10,       /* depends on ctx (rand, step, epoch): not folded */
     OP_META = 1 << 11,       /* gone before lowering (gradient, stop_grad), or not lowered yet (scan) */
     OP_VIEW = 1 << 12        /* reshape: same bytes in the same order */
@@ -78,12 +78,20 @@ struct OpDef {
     LExpr *(*combine)(Lower *lw, const Node *n, LExpr *acc, LExpr *value);
     /* Opaque: writes the whole kernel body. */
     void (*lower)(Lower *lw, const Node *n);
+    /* Opaque, where it may be either: true for a node whose `value` serves (a small window). */
+    bool (*inlined)(const Node *n);
     /* What the node costs: a contract's multiply-adds, for others operations; NULL: one an element of the
      * result (none for movement, leaves and roots). */
     int64_t (*work)(const Node *n);
     const OpSample *samples;
     int n_samples;
 };
+
+/* A kernel of its own, that reads operands from memory. */
+static inline bool node_opaque(const Node *n)
+{
+    return (n->op->flags & OP_OPAQUE) && !(n->op->inlined && n->op->inlined(n));
+}
 
 const OpDef *op_find(const char *name);         /* NULL: no such op */
 int op_attr(const OpDef *op, const char *name); /* index of an attribute, or -1 */

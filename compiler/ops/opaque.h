@@ -36,9 +36,18 @@ static inline LExpr *opaque_clamp(LFunc *f, LExpr *index, int64_t count)
     return lx_bin(f, LX_MIN, lx_bin(f, LX_MAX, i, lx_i64(f, 0)), lx_i64(f, count - 1));
 }
 
+/* Windows of at most this many elements are spelled out where they are read (window_value.c); larger
+ * ones get loops of their own (window_lower.c). */
+enum { WINDOW_UNROLL = 16 };
+int64_t window_elements(const Node *n); /* of one window */
+LExpr *window_max_value(Lower *lw, const Node *n, LExpr *const *index);
+LExpr *window_place_value(Lower *lw, const Node *n, LExpr *const *index);
+LExpr *window_take_value(Lower *lw, const Node *n, LExpr *const *index);
+LExpr *window_put_value(Lower *lw, const Node *n, LExpr *const *index);
 void window_max_lower(Lower *lw, const Node *n);
-void window_max_grad_lower(Lower *lw, const Node *n);
-void window_max_pick_lower(Lower *lw, const Node *n);
+void window_place_lower(Lower *lw, const Node *n);
+void window_take_lower(Lower *lw, const Node *n);
+void window_put_lower(Lower *lw, const Node *n);
 void gather_lower(Lower *lw, const Node *n);
 void scatter_add_lower(Lower *lw, const Node *n);
 void argsort_lower(Lower *lw, const Node *n);

@@ -33,8 +33,8 @@ extern const OpDef op_reshape /* {shape} */,
 /* Reductions: {axes}, reduced dims are dropped. argmax: {axis}, i32, first of equals */
 extern const OpDef op_sum, op_reduce_max, op_argmax;
 /* Windows over all axes: {window, stride}, valid positions only (pad first) */
-extern const OpDef op_window_max, op_window_max_grad /* x, dy: dy at the first maximum */,
-    op_window_max_pick /* x, v: v at x's first maximum of each window */;
+extern const OpDef op_window_max, op_window_place /* x: number of the first maximum in its window, i32 */,
+    op_window_take /* place, v: v's element there */, op_window_put /* place, v; {.., shape}: the adjoint */;
 /* Tables and order. gather: table[R, ...], indices[...] i32 -> indices.shape + table.shape[1:];
  * an index outside is clamped. scatter_add: {rows}: values, indices -> [rows, ...], fixed order.
  * argsort {axis, descending}: i32 permutation, stable. take_along {axis}: x, i32 indices. */

@@ -13,7 +13,7 @@ const OpDef *const OPS[] = {
     /* movement */
     &op_reshape, &op_transpose, &op_broadcast, &op_slice, &op_pad, &op_concat, &op_reverse,
     /* reductions and windows */
-    &op_sum, &op_reduce_max, &op_argmax, &op_window_max, &op_window_max_grad, &op_window_max_pick,
+    &op_sum, &op_reduce_max, &op_argmax, &op_window_max, &op_window_place, &op_window_take, &op_window_put,
     /* tables and order */
     &op_gather, &op_scatter_add, &op_argsort, &op_take_along,
     /* the sum of products, the loop over time */

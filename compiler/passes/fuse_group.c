@@ -235,6 +235,14 @@ static bool siblings(const Fuse *f, int a, int b)
     return false;
 }
 
+/* Both at the value's own positions, or at the same windows of it. */
+static bool read_alike(const Fuse *f, Edge a, Edge b)
+{
+    const Node *x = f->info[a.node].node, *y = f->info[b.node].node;
+    bool windows = x->op->inlined && y->op->inlined && x->in[0] == y->in[0];
+    return (a.ratio && b.ratio) || windows;
+}
+
 static void merge_readers(Fuse *f, const Info *in)
 {
     enum { NEIGHBOURS = 8 }; /* readers of one value that are tried against each other */
@@ -242,7 +250,7 @@ static void merge_readers(Fuse *f, const Info *in)
     for (int i = 0; i < in->use.len; i++) {
         for (int k = i + 1; k < in->use.len && k <= i + NEIGHBOURS; k++) {
             int a = f->info[in->use.data[i].node].group, b = f->info[in->use.data[k].node].group;
-            if (a == b || !siblings(f, a, b) || !in->use.data[i].ratio || !in->use.data[k].ratio)
+            if (a == b || !siblings(f, a, b) || !read_alike(f, in->use.data[i], in->use.data[k]))
                 continue;
             if (f->groups[a].kind != KERNEL_MAP || type_count(&first_node(f, a)->type) <= size)
                 try_merge(f, a, b);

@@ -273,7 +273,7 @@ static void judge_count(Judge *j, const Info *in)
     if (in->node->op == &op_contract) {
         j->n_contract++;
         j->contract = in;
-    } else if (in->node->op->flags & OP_OPAQUE) {
+    } else if (node_opaque(in->node)) {
         j->n_opaque++;
         j->opaque = in;
     } else if (is_reduction(in)) {

@@ -24,7 +24,7 @@ static const char *why_apart(Fuse *f, const Info *from, const Info *to, int grou
     const char *reason = fuse_apart(f, from->group, group);
     if (reason && to->node->op == &op_contract && from->node->op != &op_contract)
         return "a contraction reads its operands many times over: they are stored once";
-    if (reason && (to->node->op->flags & OP_OPAQUE))
+    if (reason && node_opaque(to->node))
         return "an operation that reads its operands at places of its own";
     return reason ? reason : "less is stored this way";
 }

@@ -105,7 +105,7 @@ static Node *view_base(Node *n)
 
 static bool wants_memory(const Node *n)
 {
-    return (n->op->flags & (OP_ROOT | OP_OPAQUE)) || n->op == &op_contract;
+    return (n->op->flags & OP_ROOT) || node_opaque(n) || n->op == &op_contract;
 }
 
 /* A broadcast constant is made again rather than copied. */
@@ -195,10 +195,21 @@ static bool stage_forward(const Info *in)
     return in->forward || in->node->op == &op_output;
 }
 
+/* The place of a maximum is found where the maximum is: of what both read they are one reader. */
+static bool *read_for_maxima(const Fuse *f)
+{
+    bool *read = ARENA_ARRAY(f->arena, bool, f->n + 1);
+    for (int id = 0; id < f->n; id++)
+        if (f->info[id].node->op == &op_window_max && !node_opaque(f->info[id].node))
+            read[f->info[id].node->in[0]->id] = true;
+    return read;
+}
+
 /* Backwards over the graph: every reader has its role before what it reads. */
 static void find_roles(Fuse *f)
 {
     int *readers = ARENA_ARRAY(f->arena, int, f->n + 1);
+    bool *for_maxima = read_for_maxima(f);
     for (int id = f->n - 1; id >= 0; id--) {
         Info *in = &f->info[id];
         Node *n = in->node;
@@ -213,9 +224,11 @@ static void find_roles(Fuse *f)
             in->role = movement_role(f, n, readers[id]);
         else
             in->role = ROLE_COMPUTE;
+        bool place = n->op == &op_window_place;
+        in->forward = in->forward || place; /* kept for the backward pass instead of what it is found in */
         for (int i = 0; i < n->n_in; i++) {
             Info *from = &f->info[n->in[i]->id];
-            readers[n->in[i]->id]++;
+            readers[n->in[i]->id] += !(place && for_maxima[n->in[i]->id]);
             from->forward = from->forward || stage_forward(in);
             if (wants_memory(n))
                 need_memory(f, n->in[i]);

@@ -5,7 +5,8 @@
 enum {
     CHEAP_NODES = 6,   /* recomputed by any number of readers */
     SINGLE_NODES = 24, /* recomputed by one reader, which reads each element about once */
-    SINGLE_INPUTS = 3
+    SINGLE_INPUTS = 3,
+    READ_AGAIN = 3     /* times an element may be computed by one reader (overlapping windows) */
 };
 
 typedef struct {
@@ -19,9 +20,12 @@ static int64_t count(const Info *in)
     return type_count(&in->node->type);
 }
 
+static bool is_window(const Node *n) { return n->op->inlined && !node_opaque(n); }
+
 static bool recomputable(const Info *in)
 {
-    return !in->need_memory && !in->copied && (in->node->op->flags & (OP_ELEMENTWISE | OP_MOVEMENT));
+    bool by_index = (in->node->op->flags & (OP_ELEMENTWISE | OP_MOVEMENT)) || is_window(in->node);
+    return !in->need_memory && !in->copied && by_index;
 }
 
 /* What it takes to compute a node from memory. */
@@ -53,9 +57,12 @@ static void measure(Fuse *f, const Info *in, const Info *top, Cone *cone)
     }
 }
 
+/* Elements it reads of an operand, those read again counted again. */
 static int64_t iterations(const Info *reader)
 {
     bool reduces = (reader->node->op->flags & OP_REDUCE) != 0;
+    if (is_window(reader->node))
+        return reader->node->op->work(reader->node);
     return reduces ? type_count(&reader->node->in[0]->type) : count(reader);
 }
 
@@ -69,7 +76,7 @@ static int outer_readers(const Fuse *f, const Info *in, const Info **reader, boo
             *inner = true;
             continue;
         }
-        if (iterations(user) > 2 * count(in))
+        if (iterations(user) > READ_AGAIN * count(in))
             return -1;
         *reader = user;
         n++;

@@ -123,7 +123,7 @@ static void check_fused(Graph *g, Arena *arena)
     assert_true(g->arena_bytes <= g->arena_bound + g->arena_bound / 10);
     for (int i = 0; i < g->nodes.len; i++) {
         const Node *n = g->nodes.data[i];
-        bool wants = n->op == &op_contract || (n->op->flags & (OP_OPAQUE | OP_ROOT));
+        bool wants = n->op == &op_contract || node_opaque(n) || (n->op->flags & OP_ROOT);
         for (int k = 0; wants && k < n->n_in; k++)
             assert_true(node_stored(node_storage(n->in[k])));
     }
@@ -195,6 +195,14 @@ static const char *const PROGRAMS[] = {
     "  return global_avg_pool(c)\n}\n"
     "train t {\n data x: f32[N, 6, 6, 2] = npy(\"a\")\n data label: i32[N] = npy(\"b\")\n batch 3\n epochs 1\n"
     " minimize cross_entropy(cnn(x), label) with momentum(lr = 0.1)\n}\n",
+    /* overlapping pools over padding and a norm, a large pool, pools of one channel */
+    "net pools(x: f32[N, 9, 9, 3]) -> f32[N, 2] {\n"
+    "  a = x |> conv2d(4, 3, bias = false) |> batch_norm |> relu |> max_pool2d(3, stride = 2, pad = 1)\n"
+    "  b = (a + tanh(a)) |> max_pool2d(2, stride = 1) |> conv2d(1, 1) |> max_pool2d(3, stride = 1, pad = 1)\n"
+    "  c = x |> conv2d(2, 2) |> relu6 |> max_pool2d(6, stride = 1)\n"
+    "  return (b |> flatten |> dense(2)) + global_avg_pool(c)\n}\n"
+    "train t {\n data x: f32[N, 9, 9, 3] = npy(\"a\")\n data y: f32[N, 2] = npy(\"b\")\n batch 3\n epochs 1\n"
+    " minimize mse(pools(x), y) with adam(lr = 0.1)\n}\n",
     /* attention, layer norm, gelu */
     "net block(x: f32[N, 5, 8]) -> f32[N, 5, 8] = x |> transformer_block(heads = 2)\n"
     "train t {\n data x: f32[N, 5, 8] = npy(\"a\")\n batch 2\n epochs 1\n"

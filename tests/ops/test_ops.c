@@ -191,7 +191,7 @@ static void test_derivatives(void **state)
 }
 
 /* Derivatives of derivatives: the adjoint's own weights are differentiated, so that what a rule builds
- * is covered by rules again (window_max_grad, scatter_add, the outer select ...). */
+ * is covered by rules again (window_put, scatter_add, the outer select ...). */
 static int check_second_order(Arena *arena, const OpDef *op, int k)
 {
     SampleGraph sg;

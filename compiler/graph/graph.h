@@ -137,6 +137,9 @@ struct Kernel {
     NodeVec nodes;    /* computed here, in topological order */
     NodeVec results;  /* those stored to memory */
     int64_t rows, cols; /* KERNEL_ROWS: number of rows, elements of one */
+    KernelVec stages;   /* KERNEL_CHAIN: kernels run one after another on one block; nodes belong to the chain */
+    int lead;           /* KERNEL_CHAIN: leading dimensions that what goes between the stages has in common ... */
+    int64_t block;      /* ... and how many positions of the last of them are one block */
     const char *name; /* identifier, unique in the graph, made of path and op: "mlp_fc1_relu" */
     int64_t scratch_bytes;  /* per-kernel working memory in the arena; set by lowering */
     int64_t scratch_offset; /* set by the memory plan */

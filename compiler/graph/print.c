@@ -6,14 +6,16 @@
  * `shape` and `dtype` repeat the result type and are left out. A contract shows how its operands are
  * indexed; see add_contract. Kernels, when fused, follow the nodes in execution order:
  *     kernel kN KIND "name" results %A, %B rows=R cols=C scratch=BYTES at=BYTES
- * (rows and cols of a kernel over rows; scratch once lowering told it). */
+ * (rows and cols of a kernel over rows; scratch once lowering told it). A chain has `lead=N block=N`, and
+ * behind it its stages, one a line:
+ *     stage KIND results %A, %B rows=R cols=C */
 #include "graph/text_form.h"
 
 #include <math.h>
 #include <string.h>
 
 /* In the order of KernelKind (ops/kernel.h). */
-static const char *const KERNEL_KINDS[] = { "map", "rows", "reduce", "contract", "opaque" };
+static const char *const KERNEL_KINDS[] = { "map", "rows", "reduce", "contract", "opaque", "chain" };
 static const char *const GRAPH_KINDS[] = { "init", "infer", "step", "eval", "body" };
 static const char *const VAR_KINDS[] = { "param", "state", "slot" };
 
@@ -224,18 +226,30 @@ static void add_node(Text *out, const Node *n)
     text_add(out, "\n");
 }
 
-static void add_kernel(Text *out, const Kernel *k)
+static void add_results(Text *out, const Kernel *k)
 {
-    text_addf(out, "  kernel k%d %s ", k->id, kernel_kind_name(k->kind));
-    add_quoted(out, k->name ? k->name : "");
     text_add(out, " results");
     for (int i = 0; i < k->results.len; i++)
         text_addf(out, "%s%%%d", i ? ", " : " ", k->results.data[i]->id);
     if (k->rows || k->cols)
         text_addf(out, " rows=%lld cols=%lld", (long long)k->rows, (long long)k->cols);
+}
+
+static void add_kernel(Text *out, const Kernel *k)
+{
+    text_addf(out, "  kernel k%d %s ", k->id, kernel_kind_name(k->kind));
+    add_quoted(out, k->name ? k->name : "");
+    add_results(out, k);
+    if (k->stages.len)
+        text_addf(out, " lead=%d block=%lld", k->lead, (long long)k->block);
     if (k->scratch_bytes)
         text_addf(out, " scratch=%lld at=%lld", (long long)k->scratch_bytes, (long long)k->scratch_offset);
     text_add(out, "\n");
+    for (int i = 0; i < k->stages.len; i++) {
+        text_addf(out, "    stage %s", kernel_kind_name(k->stages.data[i]->kind));
+        add_results(out, k->stages.data[i]);
+        text_add(out, "\n");
+    }
 }
 
 void graph_print(const Graph *g, Text *out)

@@ -189,25 +189,20 @@ static bool read_pair(Reader *r, const char *first, int64_t *a, const char *seco
                                       ir_expect(r, "=") && ir_int(r, b));
 }
 
-static bool read_kernel(Reader *r)
+static bool read_kind(Reader *r, int *kind)
 {
-    const char *kind;
-    int64_t id;
+    const char *word;
     ir_space(r);
-    uint32_t begin = r->at;
-    if (!read_kernel_label(r, &id))
+    uint32_t at = r->at;
+    if (!ir_word(r, &word, "the kind of the kernel"))
         return false;
-    Kernel *k = mention_kernel(r, id, begin);
-    if (k->name)
-        return ir_fail_token(r, begin, "kernel k%d is listed twice", k->id);
-    ir_space(r);
-    uint32_t kind_at = r->at;
-    if (!ir_word(r, &kind, "the kind of the kernel"))
-        return false;
-    k->kind = kernel_kind_find(kind);
-    if (k->kind < 0)
-        return ir_fail(r, kind_at, "unknown kind of kernel `%s`", kind);
-    if (!ir_string(r, &k->name) || !ir_expect(r, "results"))
+    *kind = kernel_kind_find(word);
+    return *kind >= 0 || ir_fail(r, at, "unknown kind of kernel `%s`", word);
+}
+
+static bool read_results(Reader *r, Kernel *k)
+{
+    if (!ir_expect(r, "results"))
         return false;
     do {
         Node *n;
@@ -215,10 +210,38 @@ static bool read_kernel(Reader *r)
             return false;
         VEC_PUSH(r->arena, &k->results, n);
     } while (ir_accept(r, ","));
-    if (!read_pair(r, "rows", &k->rows, "cols", &k->cols) ||
+    return read_pair(r, "rows", &k->rows, "cols", &k->cols);
+}
+
+static bool read_kernel(Reader *r)
+{
+    int64_t id, lead = 0;
+    ir_space(r);
+    uint32_t begin = r->at;
+    if (!read_kernel_label(r, &id))
+        return false;
+    Kernel *k = mention_kernel(r, id, begin);
+    if (k->name)
+        return ir_fail_token(r, begin, "kernel k%d is listed twice", k->id);
+    if (!read_kind(r, &k->kind) || !ir_string(r, &k->name) || !read_results(r, k) ||
+        !read_pair(r, "lead", &lead, "block", &k->block) ||
         !read_pair(r, "scratch", &k->scratch_bytes, "at", &k->scratch_offset))
         return false;
+    k->lead = lead < 0 ? -1 : lead > MAX_RANK ? MAX_RANK + 1 : (int)lead; /* the verifier refuses these */
     VEC_PUSH(r->arena, &r->graph->kernels, k);
+    return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
+}
+
+/* A stage of the chain listed last. */
+static bool read_stage(Reader *r)
+{
+    KernelVec *kernels = &r->graph->kernels;
+    if (!kernels->len)
+        return ir_fail(r, r->at, "a stage stands behind the kernel that it belongs to");
+    Kernel *stage = ARENA_NEW(r->arena, Kernel);
+    if (!read_kind(r, &stage->kind) || !read_results(r, stage))
+        return false;
+    VEC_PUSH(r->arena, &kernels->data[kernels->len - 1]->stages, stage);
     return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
 }
 
@@ -327,7 +350,7 @@ static bool read_graph_line(Reader *r)
         close_graph(r);
         return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
     }
-    return ir_accept(r, "kernel") ? read_kernel(r) : read_node(r);
+    return ir_accept(r, "kernel") ? read_kernel(r) : ir_accept(r, "stage") ? read_stage(r) : read_node(r);
 }
 
 Module *module_read(Arena *arena, Intern *names, const Source *source, Diags *diags)

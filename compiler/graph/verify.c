@@ -9,6 +9,7 @@
  *
  * Nodes are renumbered by their place in the list. */
 #include "graph/text_form.h"
+#include "ops/kernel.h"
 
 #include <string.h>
 
@@ -135,12 +136,38 @@ static bool check_names(Check *c)
 
 /* ---- kernels ---- */
 
-static bool is_result(const Node *n)
+static bool result_of(const Node *n, const Kernel *k)
 {
-    for (int i = 0; i < n->kernel->results.len; i++)
-        if (n->kernel->results.data[i] == n)
+    for (int i = 0; i < k->results.len; i++)
+        if (k->results.data[i] == n)
             return true;
     return false;
+}
+
+static bool is_result(const Node *n) { return result_of(n, n->kernel); }
+
+static bool check_stages(Check *c, const Kernel *k)
+{
+    if ((k->kind == KERNEL_CHAIN) != (k->stages.len > 0))
+        return fault(c, NULL, "kernel k%d: a chain has stages, other kernels have none", k->id);
+    if (k->stages.len && (k->lead < 1 || k->lead > MAX_RANK || k->block < 1))
+        return fault(c, NULL, "chain k%d: lead=%d block=%lld", k->id, k->lead, (long long)k->block);
+    for (int s = 0; s < k->stages.len; s++) {
+        const Kernel *stage = k->stages.data[s];
+        if (stage->kind == KERNEL_CHAIN || stage->rows < 0 || stage->cols < 0)
+            return fault(c, NULL, "chain k%d: stage %d is a chain or has a negative size", k->id, s);
+        for (int i = 0; i < stage->results.len; i++)
+            if (stage->results.data[i]->kernel != k)
+                return fault(c, stage->results.data[i], "a stage of chain k%d has it, but it is not of the chain", k->id);
+    }
+    for (int i = 0; k->stages.len && i < k->results.len; i++) {
+        int found = 0;
+        for (int s = 0; s < k->stages.len; s++)
+            found += result_of(k->results.data[i], k->stages.data[s]);
+        if (found != 1)
+            return fault(c, k->results.data[i], "chain k%d stores it, but %d of its stages do", k->id, found);
+    }
+    return true;
 }
 
 static bool check_kernel(Check *c, const Kernel *k)
@@ -164,6 +191,8 @@ static bool check_kernel(Check *c, const Kernel *k)
         if (i && n->id <= k->nodes.data[i - 1]->id)
             return fault(c, n, "kernel k%d does not list its nodes in their order", k->id);
     }
+    if (!check_stages(c, k))
+        return false;
     for (int i = 0; i < k->results.len; i++) {
         if (k->results.data[i]->kernel != k)
             return fault(c, k->results.data[i], "a result of kernel k%d that is not in it", k->id);

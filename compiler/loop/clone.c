@@ -115,6 +115,30 @@ void lblock_clone(LFunc *f, LMap *m, const LBlock *src, LBlock *dst)
     }
 }
 
+static LExpr *shifted(LFunc *f, LExpr *e, const LBuf *buf, LExpr *delta)
+{
+    if (!e || e->op == LX_CONST || e->op == LX_VAR)
+        return e;
+    LExpr *a = shifted(f, e->a, buf, delta), *b = shifted(f, e->b, buf, delta), *c = shifted(f, e->c, buf, delta);
+    if (e->op == LX_LOAD && e->buf == buf)
+        return lx_load(f, buf, lx_add(f, a, delta), e->type.lanes, b);
+    return a == e->a && b == e->b && c == e->c ? e : lx_with(f, e, a, b, c);
+}
+
+void lblock_shift(LFunc *f, LBlock *block, const LBuf *buf, LExpr *delta)
+{
+    for (int i = 0; i < block->len; i++) {
+        LStmt *s = block->data[i];
+        LExpr **part[] = { &s->index, &s->value, &s->limit, &s->lo, &s->hi };
+        for (size_t k = 0; k < sizeof part / sizeof *part; k++)
+            *part[k] = shifted(f, *part[k], buf, delta);
+        if (s->kind == LS_STORE && s->buf == buf)
+            s->index = lx_add(f, s->index, delta);
+        lblock_shift(f, &s->body, buf, delta);
+        lblock_shift(f, &s->other, buf, delta);
+    }
+}
+
 bool loop_unroll(LFunc *f, LBlock *block, int at, int n)
 {
     LStmt *s = block->data[at];

@@ -69,6 +69,8 @@ LBuf *lmap_buf(const LMap *m, LBuf *buf);
 LExpr *lx_map(LFunc *f, const LMap *m, LExpr *e); /* through the builders: simplifies anew */
 /* Appends a copy of src to dst; what src defines is defined anew, and the map told. */
 void lblock_clone(LFunc *f, LMap *m, const LBlock *src, LBlock *dst);
+/* Adds delta to every index at which the block reads or writes buf. */
+void lblock_shift(LFunc *f, LBlock *b, const LBuf *buf, LExpr *delta);
 LStmt *lb_append(LFunc *f, LBlock *at, LStmt *s);
 /* Replaces a serial loop of constant bounds, in the block where it stands, by n copies of its body an
  * iteration, and copies for what remains. False: not such a loop. */

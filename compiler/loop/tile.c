@@ -369,6 +369,10 @@ void loop_contract(LContract *c)
     LTile t;
     if (!tuning || !tuned(&joined, key, &t))
         t = loop_contract_pick(&joined);
+    if (c->serial) {
+        t.parallel = false;
+        t.split = -1;
+    }
     if (tuning && tuning->seen)
         tuning->seen(tuning->user, &joined, key, &t);
     c->func->schedule = loop_tile_words(&t, c->func->arena);

@@ -26,6 +26,7 @@ typedef struct {
         int64_t base, stride[TILE_MAX_INDEX];
     } operand[2];
     bool costly[2]; /* load does real work (an inlined prologue), so a panel is worth more */
+    bool serial;    /* stands inside a loop that runs in parallel: no parallel loops, no split sums */
     void *user;
     /* The scalar f32 value of an operand at the n_index given i64 expressions: a load, or an inlined
      * producer. May append lets to `at`; no other statement. Called many times for different places. */

@@ -284,7 +284,7 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
         }
     }
     for (int i = 0; i < p.n; i++) {
-        out[i].parallel = out[i].cost > 6000; /* a fork and join costs about as much */
+        out[i].parallel = !c->serial && out[i].cost > 6000; /* a fork and join costs about as much */
         if (out[i].parallel)
             choose_split(&p, &out[i]);
     }

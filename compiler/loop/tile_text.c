@@ -27,6 +27,8 @@ char *loop_contract_key(const LContract *c, Arena *arena)
         if (c->costly[o])
             text_add(&text, " costly");
     }
+    if (c->serial)
+        text_add(&text, " serial");
     return text.data;
 }
 

@@ -1,5 +1,6 @@
 /* Lowering of KERNEL_CONTRACT: describes the contract's indices and operands to the scheduler of sums
- * of products (loop/tile.h) and writes the elementwise tail where a finished element is stored. */
+ * of products (loop/tile.h) and writes the elementwise tail where a finished element is stored. As a
+ * stage of a chain it describes the block at hand only, and adds to sums that earlier blocks began. */
 #include "loop/tile.h"
 #include "ops/lower_parts.h"
 
@@ -7,6 +8,9 @@ typedef struct {
     Lower *lw;
     const Node *node;
     const Contract *map;
+    int64_t extent[MAX_INDEX];  /* of the part to write */
+    LExpr *first[MAX_INDEX];    /* where it begins */
+    const LowerSums *sums;
 } ContractLower;
 
 static LExpr *affine(LFunc *f, const Affine *a, int n, LExpr *const *index)
@@ -18,13 +22,20 @@ static LExpr *affine(LFunc *f, const Affine *a, int n, LExpr *const *index)
     return sum;
 }
 
+static void in_whole(const ContractLower *c, int n, LExpr *const *index, LExpr **whole)
+{
+    for (int k = 0; k < n; k++)
+        whole[k] = lx_add(c->lw->func, c->first[k], index[k]);
+}
+
 static LExpr *load_operand(void *user, int operand, LBlock *at, LExpr *const *index)
 {
     ContractLower *c = user;
     Lower *lw = c->lw;
-    LExpr *position[MAX_RANK];
+    LExpr *position[MAX_RANK], *whole[MAX_INDEX];
+    in_whole(c, c->map->n_index, index, whole);
     for (int d = 0; d < c->map->operand[operand].rank; d++)
-        position[d] = affine(lw->func, &c->map->operand[operand].dim[d], c->map->n_index, index);
+        position[d] = affine(lw->func, &c->map->operand[operand].dim[d], c->map->n_index, whole);
     LBlock *outside = lw->at;
     int mark = lower_mark(lw);
     lw->at = at;
@@ -34,15 +45,52 @@ static LExpr *load_operand(void *user, int operand, LBlock *at, LExpr *const *in
     return v;
 }
 
+/* ---- sums that grow block by block ---- */
+
+/* Flat position of an output element among the sums in scratch. */
+static LExpr *sum_index(const ContractLower *c, LExpr *const *index)
+{
+    LFunc *f = c->lw->func;
+    LExpr *flat = lx_i64(f, 0);
+    for (int k = 0; k < c->map->n_out; k++)
+        flat = lx_add(f, lx_mul(f, flat, lx_i64(f, c->extent[k])), index[k]);
+    return lx_add(f, flat, lx_i64(f, c->sums->begin));
+}
+
+static LExpr *load_sum(const ContractLower *c, LExpr *const *index, LExpr *flat)
+{
+    LFunc *f = c->lw->func;
+    return c->sums->in_scratch ? lx_load(f, f->scratch, sum_index(c, index), 1, NULL)
+                               : lower_load(c->lw, c->node, flat);
+}
+
+static void store_sum(const ContractLower *c, LExpr *const *index, LExpr *flat, LExpr *value)
+{
+    LFunc *f = c->lw->func;
+    if (c->sums->in_scratch)
+        lb_store(f, c->lw->at, f->scratch, sum_index(c, index), value, NULL);
+    else
+        lower_store(c->lw, c->node, flat, value);
+}
+
+/* ---- results ---- */
+
 static void store_result(void *user, LBlock *at, LExpr *const *index, LExpr *value)
 {
     ContractLower *c = user;
     Lower *lw = c->lw;
+    LExpr *whole[MAX_INDEX];
+    in_whole(c, c->map->n_out, index, whole);
+    LExpr *flat = lower_offset(lw, c->node, whole);
     LBlock *outside = lw->at;
     int mark = lower_mark(lw);
     lw->at = at;
-    lower_bind(lw, c->node, value);
-    lower_results(lw, &lw->kernel->results, lower_offset(lw, c->node, index), index, &c->node->type);
+    if (c->sums) {
+        store_sum(c, index, flat, lx_add(lw->func, load_sum(c, index, flat), value));
+    } else {
+        lower_bind(lw, c->node, value);
+        lower_results(lw, &lw->kernel->results, flat, whole, &c->node->type);
+    }
     lower_release(lw, mark);
     lw->at = outside;
 }
@@ -59,25 +107,91 @@ static void describe_operand(LContract *lc, const Contract *map, int operand, co
     }
 }
 
-void lower_contract(Lower *lw)
+static ContractLower contract_part(Lower *lw)
 {
-    const Node *node = NULL;
+    ContractLower c = { .lw = lw };
     for (int i = 0; i < lw->kernel->nodes.len; i++)
         if (lw->kernel->nodes.data[i]->op == &op_contract)
-            node = lw->kernel->nodes.data[i];
-    const Contract *map = node->attr[0].contract;
-    ContractLower c = { lw, node, map };
+            c.node = lw->kernel->nodes.data[i];
+    c.map = c.node->attr[0].contract;
+    for (int k = 0; k < c.map->n_index; k++) {
+        c.extent[k] = c.map->extent[k];
+        c.first[k] = lx_i64(lw->func, 0);
+    }
+    for (int d = 0; lw->block && d < lw->block->lead; d++) {
+        int k = lw->block->index[d];
+        if (k < 0)
+            continue;
+        c.extent[k] = lw->block->extent[d];
+        c.first[k] = lw->block->first[d];
+    }
+    c.sums = lw->block ? lw->block->sums : NULL;
+    return c;
+}
+
+void lower_contract(Lower *lw)
+{
+    ContractLower c = contract_part(lw);
+    const Contract *map = c.map;
     LContract lc = { .func = lw->func, .at = lw->at, .target = lw->target, .n_index = map->n_index, .n_out = map->n_out,
-                     .n_operand = map->n_operand, .user = &c, .load = load_operand, .store = store_result };
+                     .n_operand = map->n_operand, .user = &c, .load = load_operand, .store = store_result,
+                     .serial = lw->block != NULL };
     int64_t stride = 1;
     for (int k = map->n_index - 1; k >= 0; k--) {
-        lc.extent[k] = map->extent[k];
+        lc.extent[k] = c.extent[k];
         if (k >= map->n_out)
             continue;
         lc.out_stride[k] = stride;
-        stride *= map->extent[k];
+        stride *= c.sums && c.sums->in_scratch ? c.extent[k] : map->extent[k];
     }
     for (int i = 0; i < map->n_operand; i++)
-        describe_operand(&lc, map, i, &node->in[i]->type);
+        describe_operand(&lc, map, i, &c.node->in[i]->type);
     loop_contract(&lc);
+}
+
+/* ---- before the first block, behind the last ---- */
+
+/* A loop nest over the output elements of the part; index: the innermost position. */
+static LBlock *output_loops(const ContractLower *c, LExpr **index)
+{
+    static const char *const NAME[MAX_RANK] = { "i", "j", "k", "l", "m", "n", "o", "p" };
+    LFunc *f = c->lw->func;
+    LBlock *at = c->lw->at;
+    for (int k = 0; k < c->map->n_out; k++) {
+        index[k] = lx_i64(f, 0);
+        if (c->extent[k] == 1)
+            continue;
+        LStmt *loop = lb_for(f, at, NAME[k % MAX_RANK], lx_i64(f, 0), lx_i64(f, c->extent[k]), 1, LF_SERIAL);
+        index[k] = lx_var(f, loop->var);
+        at = &loop->body;
+    }
+    return at;
+}
+
+static void each_sum(Lower *lw, bool clear)
+{
+    ContractLower c = contract_part(lw);
+    LExpr *index[MAX_INDEX], *whole[MAX_INDEX];
+    LBlock *outside = lw->at;
+    int mark = lower_mark(lw);
+    lw->at = output_loops(&c, index);
+    in_whole(&c, c.map->n_out, index, whole);
+    LExpr *flat = lower_offset(lw, c.node, whole);
+    if (clear) {
+        store_sum(&c, index, flat, lx_float(lw->func, 0));
+    } else {
+        LVar *sum = lb_let(lw->func, lw->at, "sum", load_sum(&c, index, flat));
+        lower_bind(lw, c.node, lx_var(lw->func, sum));
+        lower_results(lw, &lw->kernel->results, flat, whole, &c.node->type);
+    }
+    lower_release(lw, mark);
+    lw->at = outside;
+}
+
+void lower_sums_clear(Lower *lw) { each_sum(lw, true); }
+
+void lower_sums_finish(Lower *lw)
+{
+    if (lw->block->sums->in_scratch)
+        each_sum(lw, false);
 }

@@ -52,9 +52,29 @@ typedef enum {
     KERNEL_CONTRACT,
     /* One OP_OPAQUE node, nothing else; its result. */
     KERNEL_OPAQUE,
+    /* Several kernels (kernel->stages: CONTRACT and ROWS, in an order in which they can run) carried out
+     * one after another on one block of rows before the next block begins: attention, whose matrix of
+     * scores never exists as a whole. A value that one stage computes and another reads (a link) has
+     * `lead` leading dimensions in common with all other links. A block is one position of the first
+     * lead - 1 of them (the grid) and `block` positions of the last (fewer at the end): for a link one
+     * run of consecutive elements. Results of stages that are not results of the chain live in scratch
+     * memory, a block at a time. What each stage guarantees (passes/chain.c):
+     * - it reads links only at the rows of the block: at its own flat position (a row's value from
+     *   within the row), or, as the operand of a contract, in a dimension that is one plain index;
+     * - a contract's indices so found are output indices for the grid; that of the last dimension may
+     *   be summed: such a stage adds block after block, in order, and its tail runs behind the last;
+     * - a ROWS stage's rows are parts of, or are, positions of the leading dimensions;
+     * - a link that a contract computes has the contract's own shape.
+     * Results of a chain share memory with nothing that it reads. */
+    KERNEL_CHAIN,
     KERNEL_KINDS
 } KernelKind;
 const char *kernel_kind_name(int kind); /* "map" */
+
+/* Which index of a contract runs over each of a chain's leading dimensions (sizes dim): found from the
+ * operands that are links, else, for a contract that reads none, its first output indices. index[d] is -1
+ * where there is none, the dimension having one position. False: it does not fit. */
+bool chain_contract_index(const Node *contract, const bool *link, int lead, const int64_t *dim, int *index);
 
 /* True where node's value lives in memory in a fused graph (kernel result, variable, input). */
 bool node_stored(const Node *node);

@@ -78,6 +78,37 @@ LBuf *lower_buffer(Lower *lw, const Node *node, bool write)
     return buf;
 }
 
+static const struct LowerPlace *place_of(const Lower *lw, const Node *node)
+{
+    for (int i = 0; i < lw->n_places; i++)
+        if (lw->places[i].node == node)
+            return &lw->places[i];
+    return NULL;
+}
+
+static LExpr *placed(Lower *lw, const struct LowerPlace *place, LExpr *flat)
+{
+    LFunc *f = lw->func;
+    return lx_add(f, lx_bin(f, LX_SUB, flat, place->first), lx_i64(f, place->begin));
+}
+
+LExpr *lower_load(Lower *lw, const Node *node, LExpr *flat)
+{
+    const struct LowerPlace *place = place_of(lw, node);
+    if (place)
+        return lx_load(lw->func, lw->func->scratch, placed(lw, place, flat), 1, NULL);
+    return lx_load(lw->func, lower_buffer(lw, node, false), flat, 1, NULL);
+}
+
+void lower_store(Lower *lw, const Node *node, LExpr *flat, LExpr *value)
+{
+    const struct LowerPlace *place = place_of(lw, node);
+    if (place)
+        lb_store(lw->func, lw->at, lw->func->scratch, placed(lw, place, flat), value, NULL);
+    else
+        lb_store(lw->func, lw->at, lower_buffer(lw, node, true), flat, value, NULL);
+}
+
 LExpr *lower_offset(Lower *lw, const Node *node, LExpr *const *index)
 {
     LExpr *flat = lx_i64(lw->func, 0);
@@ -209,10 +240,8 @@ LExpr *lower_value(Lower *lw, const Node *node, LExpr *const *index)
     if (node->op == &op_const)
         return constant_value(lw, node, index);
     const Node *memory = view_of_memory(lw, node);
-    if (memory) {
-        LBuf *buf = lower_buffer(lw, memory, false);
-        return share(lw, node, index, lx_load(lw->func, buf, lower_offset(lw, node, index), 1, NULL));
-    }
+    if (memory)
+        return share(lw, node, index, lower_load(lw, memory, lower_offset(lw, node, index)));
     if (node->op->flags & OP_VIEW) {
         LExpr *inner[MAX_RANK];
         lower_unravel(lw, &node->in[0]->type, lower_offset(lw, node, index), inner);
@@ -278,7 +307,7 @@ void lower_results(Lower *lw, const NodeVec *results, LExpr *flat, LExpr *const 
         }
     }
     for (int i = 0; i < results->len; i++)
-        lb_store(f, lw->at, lower_buffer(lw, results->data[i], true), flat, values[i], NULL);
+        lower_store(lw, results->data[i], flat, values[i]);
 }
 
 /* ---- kernels ---- */
@@ -382,13 +411,14 @@ static void prepend_head(Lower *lw)
     lw->func->body = all;
 }
 
-static void lower_body(Lower *lw)
+void lower_body(Lower *lw)
 {
     switch (lw->kernel->kind) {
     case KERNEL_MAP: lower_map(lw); break;
     case KERNEL_ROWS: lower_rows(lw); break;
     case KERNEL_REDUCE: lower_reduce(lw); break;
     case KERNEL_CONTRACT: lower_contract(lw); break;
+    case KERNEL_CHAIN: lower_chain(lw); break;
     default: {
         const Node *n = lw->kernel->nodes.data[lw->kernel->nodes.len - 1];
         n->op->lower(lw, n);

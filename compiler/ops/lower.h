@@ -38,6 +38,9 @@ struct Lower {
     uint64_t rand_salt[64];
     int n_rand;
     LBlock head;                  /* statements before everything else */
+    const struct LowerBlock *block; /* the part of the kernel to write (lower_parts.h); NULL: all of it */
+    struct LowerPlace *places;      /* values that lie in scratch, a block at a time */
+    int n_places;
 };
 
 /* The value of node at an index (node->type.rank i64 expressions): bound value, else a load when the

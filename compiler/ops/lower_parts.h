@@ -9,6 +9,42 @@ void lower_rows(Lower *lw);
 void lower_reduce(Lower *lw);
 void lower_contract(Lower *lw);
 
+void lower_chain(Lower *lw);
+void lower_body(Lower *lw); /* the loops of lw->kernel, by its kind */
+
+/* ---- a block of a chain (lower_chain.c) ----
+ * What lowering a stage of a chain writes: positions first[d] to first[d] + extent[d] of each leading
+ * dimension d, in terms of the whole kernel's indices. */
+typedef struct LowerBlock {
+    int lead;
+    LExpr *first[MAX_RANK];
+    int64_t extent[MAX_RANK];
+    LExpr *row;        /* flat position of the block's first row in the leading dimensions ... */
+    int64_t rows, all; /* ... rows of the block, and of all blocks */
+    int index[MAX_RANK]; /* of a contract: its index that is leading dimension d, or -1 */
+    /* A contract that sums over the blocks: where its sums are, one run of the elements of its output indices
+     * other than index[0 .. lead - 2]; NULL: it stores its results. */
+    const struct LowerSums *sums;
+} LowerBlock;
+typedef struct LowerSums {
+    const Node *node;  /* the contract; its sums lie where it is stored, or, ... */
+    bool in_scratch;   /* ... from element begin of scratch */
+    int64_t begin;
+} LowerSums;
+/* A value of which scratch holds the block at hand: element `flat` lies at begin + flat - first. */
+struct LowerPlace {
+    const Node *node;
+    int64_t begin;
+    LExpr *first;
+};
+/* Reads and writes a stored value at a flat position, wherever it lies. */
+LExpr *lower_load(Lower *lw, const Node *node, LExpr *flat);
+void lower_store(Lower *lw, const Node *node, LExpr *flat, LExpr *value);
+/* For lw->kernel, a contract with lw->block->sums: sets the sums of the block's grid position to zero
+ * before the first block; runs the tail over them behind the last. */
+void lower_sums_clear(Lower *lw);
+void lower_sums_finish(Lower *lw);
+
 /* A readable name for a node's value or buffer. */
 const char *lower_name(Lower *lw, const Node *n);
 /* Index of flat position `flat` in a type's row-major order. */

@@ -269,16 +269,22 @@ void lower_rows(Lower *lw)
     LFunc *f = lw->func;
     Rows r = { .lw = lw, .rows = lw->kernel->rows, .cols = lw->kernel->cols };
     plan_rows(&r);
+    LBlock *outside = lw->at;
     int64_t kept_bytes = r.n_kept * r.cols * 4;
     bool in_scratch = kept_bytes > STACK_ROW_BYTES;
-    int64_t chunks = r.rows < SCRATCH_CHUNKS ? r.rows : SCRATCH_CHUNKS;
+    const LowerBlock *block = lw->block;
+    int64_t each = block ? r.rows / block->all : 1; /* rows a position of the leading dimensions */
+    int64_t rows = block ? block->rows * each : r.rows;
+    int64_t chunks = block ? 1 : r.rows < SCRATCH_CHUNKS ? r.rows : SCRATCH_CHUNKS;
     for (int i = 0; in_scratch && i < r.n_kept; i++)
         r.kept[i].begin = lfunc_scratch(f, chunks * r.cols * 4);
 
     LBlock *body = lw->at;
     LStmt *outer = NULL;
-    LExpr *lo = lx_i64(f, 0), *hi = lx_i64(f, r.rows);
-    if (in_scratch) {
+    LExpr *lo = lx_i64(f, 0), *hi = lx_i64(f, rows);
+    if (in_scratch && block) {
+        r.chunk = lx_i64(f, 0);
+    } else if (in_scratch) {
         int64_t size = (r.rows + chunks - 1) / chunks;
         outer = lb_for(f, body, "chunk", lo, lx_i64(f, chunks), 1, LF_SERIAL);
         r.chunk = lx_var(f, outer->var);
@@ -286,12 +292,16 @@ void lower_rows(Lower *lw)
         hi = lx_bin(f, LX_MIN, lx_add(f, lo, lx_i64(f, size)), hi);
         body = &outer->body;
     }
-    LStmt *loop = r.rows > 1 ? lb_for(f, body, "r", lo, hi, 1, LF_SERIAL) : NULL;
+    LStmt *loop = rows > 1 ? lb_for(f, body, "r", lo, hi, 1, LF_SERIAL) : NULL;
     r.row = loop ? lx_var(f, loop->var) : lx_i64(f, 0);
+    if (block)
+        r.row = lx_add(f, lx_mul(f, block->row, lx_i64(f, each)), r.row);
     lw->at = loop ? &loop->body : body;
+    int mark = lower_mark(lw);
     write_row(&r);
+    lower_release(lw, mark);
     LStmt *grid = outer ? outer : loop;
-    if (grid && r.rows * r.cols * lower_cost(&grid->body) >= LOWER_PARALLEL_WORK)
+    if (grid && !block && r.rows * r.cols * lower_cost(&grid->body) >= LOWER_PARALLEL_WORK)
         grid->for_kind = LF_PARALLEL;
-    lw->at = &f->body;
+    lw->at = outside;
 }

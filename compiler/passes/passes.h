@@ -7,6 +7,7 @@
  *   cse          common subexpressions (rand: equal salt and shape are equal)
  *   dce          what no root needs
  *   fuse         kernels: every remaining node gets a kernel or is recomputed by its readers
+ *   chain        kernels that share rows become one that works block by block
  *   order        kernels in the order that keeps least alive
  *   plan         offsets in the arena (after lowering told the scratch sizes)
  *   lower        (not a graph pass) kernels -> loop functions
@@ -36,6 +37,7 @@ bool pass_simplify(PassCtx *ctx, Graph *g);
 bool pass_cse(PassCtx *ctx, Graph *g);
 bool pass_dce(PassCtx *ctx, Graph *g);
 bool pass_fuse(PassCtx *ctx, Graph *g);
+bool pass_chain(PassCtx *ctx, Graph *g);
 bool pass_order(PassCtx *ctx, Graph *g);
 bool pass_plan(PassCtx *ctx, Graph *g);
 

@@ -65,7 +65,7 @@ static int take_over(const Plan *p, int k, const Node *result)
 {
     const KernelReads *reads = &p->deps->reads[k];
     int kind = p->g->kernels.data[k]->kind;
-    if (kind == KERNEL_REDUCE || kind == KERNEL_OPAQUE || p->last[result->id] == k)
+    if (kind == KERNEL_REDUCE || kind == KERNEL_OPAQUE || kind == KERNEL_CHAIN || p->last[result->id] == k)
         return -1;
     for (int i = 0; i < reads->len; i++)
         if (can_take_over(p, k, &reads->data[i], result))

@@ -207,6 +207,7 @@ static bool may_share(Check *c, const Use *a, const Use *b)
         return false;
     const Kernel *k = b->node->kernel;
     return a->from == b->from && a->to == b->to && k->kind != KERNEL_REDUCE && k->kind != KERNEL_OPAQUE &&
+           k->kind != KERNEL_CHAIN &&
            dtype_bytes(a->node->type.dtype) == dtype_bytes(b->node->type.dtype) &&
            kernel_reads_same(c, k, a->node);
 }

@@ -9,6 +9,7 @@ const Pass PASSES[] = {
     { "cse", pass_cse, "equal nodes become one" },
     { "dce", pass_dce, "what no output or update needs is dropped" },
     { "fuse", pass_fuse, "kernels: what is computed together, what is stored" },
+    { "chain", pass_chain, "kernels that share rows run block by block: no matrix of scores in memory" },
     { "order", pass_order, "kernels in the order that keeps the fewest bytes alive" },
     { NULL, NULL, NULL },
 };

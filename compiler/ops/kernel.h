@@ -10,7 +10,7 @@
  * What fuse guarantees, whatever the kind:
  * - a reader outside the kernel reads a stored value, through any chain of inlined nodes;
  * - the operands of a contract and of an OP_OPAQUE node are stored, inputs or variables, or views of
- *   those (node_storage gives the buffer); a constant operand has been given a kernel of its own;
+ *   those (node_storage gives the buffer; in a chain also results of another stage); a constant operand has been given a kernel of its own;
  * - the operand of every root is a result, or a view of one, of which no other root is: its kernel
  *   writes straight into the variable or the caller's buffer. Where that is impossible fuse adds a
  *   copy: a KERNEL_MAP whose one result is a `reshape` to the same shape;

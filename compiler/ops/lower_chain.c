@@ -295,6 +295,8 @@ static LExpr *ranged_let(LFunc *f, LBlock *at, const char *name, LExpr *value, i
 static LExpr *block_begin(Chain *c, LBlock *at, LExpr *b)
 {
     LFunc *f = c->lw->func;
+    if (c->full == 1)
+        return lx_i64(f, 0);
     return ranged_let(f, at, "from", lx_mul(f, b, lx_i64(f, c->chain->block)), (c->full - 1) * c->chain->block);
 }
 

@@ -103,8 +103,10 @@ static const char *chain_name(Arena *arena, const Graph *g, const ChainPlan *pla
     for (int s = 0; s < plan->n && s < MAX_WORDS; s++) {
         const char *word = "matmul";
         for (int i = 0; i < plan->stage[s]->nodes.len && plan->stage[s]->kind == KERNEL_ROWS; i++)
-            if (plan->stage[s]->nodes.data[i]->op->flags & OP_REDUCE)
+            if (plan->stage[s]->nodes.data[i]->op->flags & OP_REDUCE) {
                 word = plan->stage[s]->nodes.data[i]->op->name;
+                break;
+            }
         text_addf(&t, "_%s", word);
     }
     char *base = isdigit((unsigned char)t.data[0]) ? arena_printf(arena, "k%s", t.data) : t.data, *name = base;
@@ -116,11 +118,15 @@ static const char *chain_name(Arena *arena, const Graph *g, const ChainPlan *pla
     return name;
 }
 
-static void note_links(Graph *g, const Kernel *chain)
+/* What the stages were noted for is now the chain's. */
+static void take_notes(Graph *g, const Kernel *chain)
 {
     for (int i = 0; i < g->fusion.len; i++) {
         FusionNote *note = &g->fusion.data[i];
-        if (note->fused || note->producer->kernel != chain || note->consumer->kernel != chain)
+        for (int s = 0; s < chain->stages.len; s++)
+            if (note->kernel == chain->stages.data[s])
+                note->kernel = chain;
+        if (note->kernel != chain || note->fused || note->producer->kernel != chain)
             continue;
         note->fused = true;
         note->reason = "computed block by block in one chain";
@@ -152,7 +158,7 @@ static void own_nodes(Graph *g, Kernel *chain)
     for (int i = 0; i < g->nodes.len; i++)
         if (g->nodes.data[i]->kernel == chain)
             VEC_PUSH(g->arena, &chain->nodes, g->nodes.data[i]);
-    note_links(g, chain);
+    take_notes(g, chain);
 }
 
 /* Puts each chain where its last stage was: whatever it reads has run. */

@@ -1,7 +1,7 @@
 /* The passes grad, simplify, cse and dce.
  *
  * Golden cases: tests/golden/PASS_CASE.ir is a module; after that one pass it must print as
- * PASS_CASE.out (fuse, order and plan: after it and the passes before it). BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
+ * PASS_CASE.out (fuse, chain, order and plan: after it and the passes before it, chain left out). BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
  * whose .out starts with `error:` must fail with that text.
  *
  * Property: whatever simplify, cse and dce do to a graph, its values stay: checked on every golden
@@ -17,6 +17,7 @@ static bool run_fuse(PassCtx *ctx, Graph *g)
 {
     return pass_grad(ctx, g) && pass_simplify(ctx, g) && pass_cse(ctx, g) && pass_dce(ctx, g) && pass_fuse(ctx, g);
 }
+static bool run_chain(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_chain(ctx, g); }
 static bool run_order(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_order(ctx, g); }
 static bool run_plan(PassCtx *ctx, Graph *g) { return run_order(ctx, g) && pass_plan(ctx, g); }
 
@@ -24,7 +25,7 @@ static const struct {
     const char *name;
     bool (*run)(PassCtx *, Graph *);
 } TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce },
-             { "fuse", run_fuse }, { "order", run_order }, { "plan", run_plan } };
+             { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 
 static const char *root(void)
@@ -95,6 +96,17 @@ static Module *load(Arena *arena, const Case *c)
     return m;
 }
 
+static void check_reads_back(Arena *arena, const Case *c, const char *text)
+{
+    Text errors = { .arena = arena }, again = { .arena = arena };
+    Diags diags = { .arena = arena, .fn = show_diagnostic, .user = &errors };
+    Module *m = module_read(arena, intern_new(arena), source_new(arena, c->name, text, strlen(text)), &diags);
+    if (!m)
+        fail_msg("%s: what is printed does not read: %s", c->name, errors.data);
+    module_print(m, &again);
+    assert_string_equal(again.data, text);
+}
+
 static void check_golden(Arena *arena, const Case *c)
 {
     Module *m = load(arena, c);
@@ -106,8 +118,10 @@ static void check_golden(Arena *arena, const Case *c)
         else
             text_addf(&out, "error: %s\n", ctx.why.text);
     }
-    if (!ctx.why.text[0])
+    if (!ctx.why.text[0]) {
         module_print(m, &out);
+        check_reads_back(arena, c, out.data);
+    }
     const char *path = arena_printf(arena, "%s/tests/golden/%s.out", root(), c->name), *why = NULL;
     if (getenv("BLESS")) {
         why = text_write_file(arena, path, out.data, out.len);

@@ -71,11 +71,17 @@ typedef struct {
 } Subject; /* an entry point with its memory */
 
 typedef struct {
+    double begin, seconds; /* since the call's begin */
+} Slice;
+
+typedef struct {
     Subject *subject;
     int threads;
     int64_t calls;  /* a sample */
     Samples samples;
     Samples *parts; /* of every kernel call of the entry point, when profiled */
+    Slice *trace;   /* the same of one call, near the median */
+    double trace_off; /* how far from the median that call's time was */
 } Case;
 
 typedef struct {
@@ -140,6 +146,9 @@ Row *profile_rows(const Bench *b, const Case *c);
 void bench_machine_table(const Bench *b, Text *out);
 void bench_table(const Bench *b, Text *out);
 void bench_json(const Bench *b, Text *out);
+/* The picture and the trace, as text of their files; the bench has to be profiled. */
+char *bench_svg(const Bench *b);
+char *bench_trace(const Bench *b);
 void bench_profile_table(const Bench *b, Text *out);
 /* "12.3 us", "1.25 ms" */
 const char *bench_seconds_text(Arena *arena, double seconds);

@@ -1,10 +1,11 @@
 /* `nnc bench --json`: an object a line. */
+#include "bench/json.h"
 #include "bench/bench.h"
 #include "nnc_internal.h"
 
 #include <inttypes.h>
 
-static void add_string(Text *out, const char *s)
+void json_string(Text *out, const char *s)
 {
     text_add(out, "\"");
     for (; s && *s; s++) {
@@ -21,7 +22,7 @@ static void add_string(Text *out, const char *s)
 static void add_text(Text *out, const char *name, const char *value)
 {
     text_addf(out, ", \"%s\": ", name);
-    add_string(out, value);
+    json_string(out, value);
 }
 
 static void add_machine(const Machine *m, Text *out)
@@ -37,7 +38,7 @@ static void add_case(const Bench *b, const Case *c, Text *out)
     Figures f = bench_figures(b, c);
     double t = c->samples.median, bytes = f.total.read + f.total.written;
     text_add(out, "{\"entry\": ");
-    add_string(out, f.entry->name);
+    json_string(out, f.entry->name);
     add_text(out, "backend", c->subject->build->backend);
     text_addf(out, ", \"batch\": %" PRId64 ", \"fused\": %s, \"threads\": %d, \"seconds\": %.6g, \"p10\": %.6g, \"p90\": %.6g"
                    ", \"samples\": %d, \"gflops\": %.6g, \"gbs\": %.6g, \"limit_seconds\": %.6g, \"of_limit\": %.4f"
@@ -54,7 +55,7 @@ static void add_kernels(const Bench *b, const Case *c, Text *out)
     for (int k = 0; k < e->calls.len; k++) {
         const Row *r = &rows[k];
         text_add(out, "{\"kernel\": ");
-        add_string(out, r->func->name);
+        json_string(out, r->func->name);
         add_text(out, "entry", e->name);
         add_text(out, "backend", c->subject->build->backend);
         text_addf(out, ", \"batch\": %" PRId64 ", \"fused\": %s, \"threads\": %d, \"call\": %d", e->batch,

@@ -4,6 +4,7 @@
 #include "nnc_internal.h"
 #include "runtime/progress.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,19 @@ static double clock_cost(void)
     return least;
 }
 
+/* Keeps the call whose time is nearest to the entry point's. */
+static void keep_trace(Case *c, const Slice *slices, int n)
+{
+    double sum = 0;
+    for (int k = 0; k < n; k++)
+        sum += slices[k].seconds;
+    double off = fabs(sum - nnr_quantile(c->samples.seconds, c->samples.n, 0.5));
+    if (c->samples.n > 1 && off >= c->trace_off)
+        return;
+    c->trace_off = off;
+    memcpy(c->trace, slices, (size_t)n * sizeof *slices);
+}
+
 void profile_turn(Bench *b, Case *c)
 {
     enum { MOST = 64 };
@@ -48,15 +62,18 @@ void profile_turn(Bench *b, Case *c)
     int n = bench_entry(c->subject)->calls.len;
     int64_t times = c->calls < MOST ? c->calls : MOST;
     double *sum = ARENA_ARRAY(b->arena, double, n), cost = clock_cost();
+    Slice *slices = ARENA_ARRAY(b->arena, Slice, n);
     for (int64_t i = 0; i < times; i++) {
-        double before = nnr_now();
+        double start = nnr_now(), before = start;
         for (int k = 0; k < n; k++) {
             nnr_timed_part(t, &part[k]);
             double now = nnr_now();
-            sum[k] += now - before > cost ? now - before - cost : 0;
+            slices[k] = (Slice){ before - start, now - before > cost ? now - before - cost : 0 };
+            sum[k] += slices[k].seconds;
             before = now;
         }
     }
+    keep_trace(c, slices, n);
     for (int k = 0; k < n; k++)
         samples_add(b->arena, &c->parts[k], sum[k] / (double)times);
 }

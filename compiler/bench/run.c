@@ -71,8 +71,10 @@ static Case *new_case(Bench *b, Subject *s, int threads)
 {
     Case *c = ARENA_NEW(b->arena, Case);
     *c = (Case){ .subject = s, .threads = threads, .calls = 1 };
-    if (b->profile && s->build != b->loops)
+    if (b->profile && s->build != b->loops) {
         c->parts = ARENA_ARRAY(b->arena, Samples, bench_entry(s)->calls.len + 1);
+        c->trace = ARENA_ARRAY(b->arena, Slice, bench_entry(s)->calls.len + 1);
+    }
     return c;
 }
 
@@ -90,7 +92,8 @@ static bool no_entry(Bench *b, const Build *build)
     int at = snprintf(b->error, sizeof b->error, "%s: error: no entry point %s%s%s\nnote: entry points:", b->file,
                       b->entry ? "is named '" : "can be timed", b->entry ? b->entry : "", b->entry ? "'" : "");
     for (int i = 0; i < build->n_entries && at < (int)sizeof b->error - 80; i++)
-        at += snprintf(b->error + at, sizeof b->error - (size_t)at, "%s %.60s", i ? "," : "",
+        if (i == 0 || strcmp(build->program->entries[i].name, build->program->entries[i - 1].name) != 0)
+            at += snprintf(b->error + at, sizeof b->error - (size_t)at, "%s %.60s", i ? "," : "",
                        build->program->entries[i].name);
     return false;
 }
@@ -192,8 +195,25 @@ static void close_machine(Bench *b)
     }
 }
 
+/* Cases of one entry point and batch stand together. */
+static void group_cases(Bench *b)
+{
+    for (int i = 0; i < b->cases.len; i++) {
+        const LEntry *e = bench_entry(b->cases.data[i]->subject);
+        for (int k = i + 1, at = i + 1; k < b->cases.len; k++) {
+            Case *c = b->cases.data[k];
+            const LEntry *other = bench_entry(c->subject);
+            if (other->batch != e->batch || strcmp(other->name, e->name) != 0)
+                continue;
+            memmove(&b->cases.data[at + 1], &b->cases.data[at], (size_t)(k - at) * sizeof *b->cases.data);
+            b->cases.data[at++] = c;
+        }
+    }
+}
+
 void bench_run(Bench *b)
 {
+    group_cases(b);
     for (int i = 0; i < b->machine_cases.len; i++)
         calibrate(b->machine_cases.data[i]);
     for (int i = 0; i < b->cases.len; i++)

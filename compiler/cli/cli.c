@@ -23,10 +23,10 @@ static const CliCommand COMMANDS[] = {
     { "emit", "FILE.nn -o DIR", "standalone C: inference and training steps", "--output --weights --batch --portable", cmd_emit },
     { "build", "FILE.nn -o EXE", "a native executable with train, eval, predict, bench",
       "--output --batch --data --train-block --backend", cmd_build },
-    { "bench", "FILE.nn [--compare fusion] | --machine", "time of every entry point and kernel, beside the machine's limit",
-      "--machine --compare --threads-list --batch-list --entry --seconds --profile --json", cmd_bench },
+    { "bench", "FILE.nn [--compare fusion,backend] [--profile] | --machine", "time of every entry point and kernel, beside the machine's limit",
+      "--machine --compare --backend --threads-list --batch-list --entry --seconds --profile --json --svg --trace", cmd_bench },
     { "tune", "FILE.nn [-o FILE.tune]", "measure schedules, keep those that beat the cost model's",
-      "--output --threads --batch --entry --budget", cmd_tune },
+      "--output --threads --batch --entry --backend --budget", cmd_tune },
     { "digits", "DIR [--train N] [--test N]", "write drawn digits in MNIST's form, where no data set is at hand",
       "--train --test --seed", cmd_digits },
 };

@@ -1,6 +1,7 @@
 /* bench: builds the program each way that is asked for, measures all of them in turns, reports. */
 #include "bench/bench.h"
 #include "cli/cli.h"
+#include "native_llvm.h"
 #include "nnc_internal.h"
 
 #include <omp.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BUILDS = 2 * CLI_MAX_LIST + 1 };
+enum { MAX_BUILDS = 4 * CLI_MAX_LIST + 1 };
 
 typedef struct {
     CliArgs *args;
@@ -16,17 +17,30 @@ typedef struct {
     nnc *opened[MAX_BUILDS];
     int n_opened;
     bool both_fused;
+    const char *backend[2];
+    int n_backends;
 } Session;
 
 static bool read_compare(Session *s)
 {
     const char *text = s->args->compare;
+    s->n_backends = 1;
+    s->backend[0] = s->args->backend ? s->args->backend : native_has_llvm() ? "llvm" : "c";
     while (text && *text) {
         size_t n = strcspn(text, ",");
         if (n == 6 && strncmp(text, "fusion", n) == 0) {
             s->both_fused = true;
+        } else if (n == 7 && strncmp(text, "backend", n) == 0) {
+            if (!native_has_llvm()) {
+                cli_error("nnc bench: --compare backend: this nnc was built without LLVM\n"
+                          "note: build it with LLVM 19 (llvm-19-dev)");
+                return false;
+            }
+            s->n_backends = 2;
+            s->backend[0] = "c";
+            s->backend[1] = "llvm";
         } else {
-            cli_error("nnc bench: --compare takes fusion, not '%s'", s->args->compare);
+            cli_error("nnc bench: --compare takes fusion, backend, or both with a comma between, not '%s'", s->args->compare);
             return false;
         }
         text += n + (text[n] == ',');
@@ -35,10 +49,11 @@ static bool read_compare(Session *s)
 }
 
 /* A program compiled one way, loaded, and added. */
-static bool add_build(Session *s, bool unfused, int64_t batch)
+static bool add_build(Session *s, bool unfused, const char *backend, int64_t batch)
 {
     CliArgs *args = s->args;
     args->no_fuse = unfused;
+    args->backend = backend;
     args->batch = batch;
     args->split_calls = s->bench.profile;
     nnc *n = cli_open(args, NULL, 0);
@@ -46,7 +61,7 @@ static bool add_build(Session *s, bool unfused, int64_t batch)
     bool ok = nnc_load(n, args->file) == 0;
     args->loaded_before = true; /* warnings are shown once */
     const nnr_program *program = ok && nnc_compile(n) == 0 ? nnc_native(n, false) : NULL;
-    if (program && !bench_add(&s->bench, n, program, unfused, "c", batch)) {
+    if (program && !bench_add(&s->bench, n, program, unfused, backend, batch)) {
         cli_error("%s", s->bench.error);
         return false;
     }
@@ -56,6 +71,7 @@ static bool add_build(Session *s, bool unfused, int64_t batch)
 static bool add_machine(Session *s)
 {
     s->args->split_calls = false;
+    s->args->backend = s->backend[0];
     nnc *n = cli_open(s->args, NULL, 0);
     s->opened[s->n_opened++] = n;
     const nnr_program *program = nnc_take(n, machine_program, NULL) == 0 ? nnc_native(n, false) : NULL;
@@ -68,14 +84,23 @@ static bool add_machine(Session *s)
 
 static bool add_all(Session *s)
 {
-    const CliList *batches = &s->args->batch_list;
-    const CliList lists = *batches;
+    const CliList lists = s->args->batch_list;
     bool unfused = s->args->no_fuse;
-    for (int i = 0; s->args->file && i < (lists.n ? lists.n : 1); i++)
-        for (int k = 0; k < (s->both_fused ? 2 : 1); k++)
-            if (!add_build(s, s->both_fused ? k == 1 : unfused, lists.n ? lists.v[i] : 0))
-                return false;
+    int n_fused = s->both_fused ? 2 : 1, n_batches = lists.n ? lists.n : 1;
+    for (int i = 0; s->args->file && i < n_batches * n_fused * s->n_backends; i++) {
+        int back = i % s->n_backends, fused = i / s->n_backends % n_fused, batch = i / s->n_backends / n_fused;
+        if (!add_build(s, s->both_fused ? fused == 1 : unfused, s->backend[back], lists.n ? lists.v[batch] : 0))
+            return false;
+    }
     return add_machine(s);
+}
+
+static bool write_file(Session *s, const char *path, const char *text)
+{
+    const char *why = text_write_file(s->args->arena, path, text, strlen(text));
+    if (why)
+        cli_error("%s: %s", path, why);
+    return !why;
 }
 
 static int report(Session *s)
@@ -95,7 +120,12 @@ static int report(Session *s)
         }
     }
     fputs(out.data, stdout);
-    return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+    bool ok = fflush(stdout) == 0;
+    if (ok && s->args->svg)
+        ok = write_file(s, s->args->svg, bench_svg(b));
+    if (ok && s->args->trace)
+        ok = write_file(s, s->args->trace, bench_trace(b));
+    return ok ? CLI_OK : CLI_FAILED;
 }
 
 int cmd_bench(CliArgs *args)
@@ -109,9 +139,13 @@ int cmd_bench(CliArgs *args)
                        .threads = args->thread_list.n ? args->thread_list.v : &default_threads,
                        .n_threads = args->thread_list.n ? args->thread_list.n : 1,
                        .seconds = args->seconds > 0 ? args->seconds : 1,
-                       .profile = args->profile };
+                       .profile = args->profile || args->svg || args->trace };
     if (!read_compare(&s))
         return CLI_USAGE;
+    if (!args->file && s.bench.profile) {
+        cli_error("nnc bench: --profile, --svg and --trace need a FILE.nn");
+        return CLI_USAGE;
+    }
     int status = CLI_FAILED;
     if (add_all(&s)) {
         bench_run(&s.bench);

@@ -109,9 +109,8 @@ static bool report_gain(Session *s, int threads, int64_t batch)
     }
     if (ok)
         bench_run(&b);
-    int half = b.cases.len / 2;
-    for (int i = 0; ok && i < half; i++) {
-        const Samples *before = &b.cases.data[i]->samples, *after = &b.cases.data[half + i]->samples;
+    for (int i = 0; ok && i + 1 < b.cases.len; i += 2) { /* the two builds of an entry point stand together */
+        const Samples *before = &b.cases.data[i]->samples, *after = &b.cases.data[i + 1]->samples;
         const LEntry *e = bench_entry(b.cases.data[i]->subject);
         printf("%s, batch %lld, %d thread%s: %s with the cost model's schedules, %s with the file's: %.2f times as fast\n", e->name,
                (long long)e->batch, threads, threads > 1 ? "s" : "", bench_seconds_text(args->arena, before->median),

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 expect "help" "$NNC" --help
 expect "version" "$NNC" --version
-for c in check fmt show dump train eval predict emit build digits; do expect "help of $c" "$NNC" $c --help; done
+for c in check fmt show dump train eval predict emit build bench tune digits; do expect "help of $c" "$NNC" $c --help; done
 says "no command" "usage: nnc" "$NNC"
 says "unknown command" "did you mean \`nnc train\`" "$NNC" trian
 says "unknown option" "did you mean --epochs" "$NNC" train examples/mnist_mlp.nn --epoch 3

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# nnc bench: what its table, JSON, picture and trace hold. No figure is compared with another.
+. "$(dirname "$0")/lib.sh"
+export OMP_NUM_THREADS=2
+f=examples/mnist_mlp.nn quick="--seconds 0.01"
+
+# ---- wrong words ----
+says "no file" "needs a file" "$NNC" bench
+says "--compare with a wrong word" "--compare takes fusion, backend, or both" "$NNC" bench $f --compare fuson
+says "--threads that are none" "--threads takes up to 16 whole numbers" "$NNC" bench $f --threads 1,x
+says "--threads 0" "--threads takes up to 16 whole numbers" "$NNC" bench $f --threads 0
+says "--batch with a comma too many" "--batch takes up to 16 whole numbers" "$NNC" bench $f --batch 1,
+says "--seconds below zero" "--seconds takes a positive number" "$NNC" bench $f --seconds -1
+says "unknown entry" "entry points: mlp, classify, classify.eval, init" "$NNC" bench $f --entry nothing $quick
+says "--profile without a file" "need a FILE.nn" "$NNC" bench --machine --profile
+says "unknown option" "did you mean --threads" "$NNC" bench $f --thread 1
+says "a broken file" "error:" "$NNC" bench tests/errors/cut_file.nn
+says "--svg into nowhere" "nowhere/x.svg: " "$NNC" bench $f --entry mlp --batch 1 $quick --svg "$work/nowhere/x.svg"
+
+# ---- the machine ----
+"$NNC" bench --machine --threads 1,2 >"$work/machine" 2>&1
+grep -qE '^threads +GFLOP/s +L1 GB/s +L2 GB/s +L3 GB/s +read GB/s triad GB/s$' "$work/machine" &&
+    (($(grep -cE '^[12]( +[0-9]+\.[0-9]){6}$' "$work/machine") == 2)) && pass "--machine" || fail "--machine"
+
+# ---- everything at once ----
+compare=fusion
+"$NNC" --version | grep -q llvm && compare=fusion,backend
+"$NNC" bench $f --compare $compare --threads 1,2 --batch 1,8 $quick --profile --svg "$work/b.svg" --trace "$work/b.json" >"$work/table" 2>"$work/err"
+[[ -s $work/err ]] && fail "quiet" || pass "quiet"
+for word in "entry .* batch .* median p10 p90 .* GFLOP/s .* GB/s .* limit .* calls .* arena .* moved" \
+    "^mlp .* 1 c .* fused .* 1 " "^mlp .* 8 c .* unfused .* 2 " "^classify .* 8 c .* fused .* 2 " \
+    "^fusion: classify, batch 8, 2 threads, c: .* times as fast" \
+    "^classify, batch 8, c, fused, 1 thread: [0-9]+ kernels" \
+    "^ +[0-9]+ .*[0-9]% .*(peak|L1|L2|L3|memory) .*lanes.* mlp.fc1:8 .*mlp.fc1: contract"; do
+    grep -qE "$word" "$work/table" && pass "table: $word" || fail "table: $word"
+done
+if [[ $compare == *backend* ]]; then
+    grep -qE '^back end: mlp, batch 1, 1 thread, fused: llvm takes [0-9.]+ of the time of c' "$work/table" &&
+        pass "table: back ends" || fail "table: back ends"
+else
+    says "--compare backend without LLVM" "built without LLVM" "$NNC" bench $f --compare backend
+fi
+$python - "$work/b.svg" >"$work/svg.log" 2>&1 <<'PY' && pass "the picture is well-formed" || { fail "the picture is well-formed"; sed 's/^/# /' "$work/svg.log"; }
+import sys, xml.dom.minidom as dom
+d = dom.parse(sys.argv[1])
+texts = ["".join(n.data for n in t.childNodes) for t in d.getElementsByTagName("text")]
+for t in ["Time of a call", "Roofline", "GFLOP/s", "operations for each byte read or written", "fused, c", "unfused, c", "limit of the machine"]:
+    assert t in texts, (t, texts)
+assert any(t.startswith("peak ") for t in texts) and any(t.startswith("memory ") for t in texts)
+width, height = float(d.documentElement.getAttribute("width")), float(d.documentElement.getAttribute("height"))
+for tag, x, y in [("text", "x", "y"), ("rect", "x", "y"), ("circle", "cx", "cy"), ("line", "x1", "y1"), ("line", "x2", "y2")]:
+    for e in d.getElementsByTagName(tag):
+        if e.hasAttribute(x):
+            assert 0 <= float(e.getAttribute(x)) <= width and 0 <= float(e.getAttribute(y)) <= height, e.toxml()
+assert len(d.getElementsByTagName("circle")) > 6
+PY
+$python - "$work/b.json" >"$work/trace.log" 2>&1 <<'PY' && pass "the trace" || { fail "the trace"; sed 's/^/# /' "$work/trace.log"; }
+import json, sys
+events = json.load(open(sys.argv[1]))["traceEvents"]
+names = [e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "process_name"]
+assert "classify, batch 8, c, fused, 2 threads" in names, names
+slices = [e for e in events if e["ph"] == "X"]
+assert slices and all(e["dur"] >= 0 and e["ts"] >= 0 and e["args"]["threads"] in (1, 2) for e in slices)
+last = {}
+for e in slices: # of one case they follow each other
+    assert e["ts"] >= last.get(e["pid"], 0) - 0.002, e
+    last[e["pid"]] = e["ts"] + e["dur"]
+assert any("mlp.fc1: contract" in e["args"]["layers"] for e in slices)
+PY
+
+# ---- JSON ----
+"$NNC" bench $f --compare fusion --backend c --threads 1 --batch 4 --entry mlp $quick --profile --json >"$work/lines" 2>&1
+$python - "$work/lines" >"$work/json.log" 2>&1 <<'PY' && pass "--json" || { fail "--json"; sed 's/^/# /' "$work/json.log"; }
+import json, sys
+lines = [json.loads(l) for l in open(sys.argv[1])]
+machine = [l["machine"] for l in lines if "machine" in l]
+cases = [l for l in lines if "of_limit" in l]
+kernels = [l for l in lines if "kernel" in l]
+assert len(machine) == 1 and machine[0]["threads"] == 1 and machine[0]["gflops"] > 0
+assert [(c["entry"], c["batch"], c["fused"], c["threads"], c["backend"]) for c in cases] == [("mlp", 4, True, 1, "c"), ("mlp", 4, False, 1, "c")]
+for c in cases:
+    assert c["p10"] <= c["seconds"] <= c["p90"] and c["samples"] >= 5 and c["arena_bytes"] > 0
+    assert c["calls"] == len([k for k in kernels if k["fused"] == c["fused"]])
+assert cases[0]["calls"] < cases[1]["calls"] and cases[0]["bytes"] < cases[1]["bytes"]
+# the work is the network's: 784 x 128 and 128 x 10 multiply-adds a sample are the most of it
+macs = 4 * (784 * 128 + 128 * 10)
+for c in cases:
+    assert 2 * macs <= c["flops"] <= 2.02 * macs, c
+# images, weights and results once each, and the hidden layer written and read
+weights = 4 * (784 * 128 + 128 + 128 * 10 + 10)
+assert cases[0]["bytes"] == weights + 4 * 4 * (784 + 2 * 128 + 10), cases[0]
+for k in kernels:
+    assert k["layers"] and k["schedule"] and k["bound"] and k["file"].endswith(".nn") and k["line"] > 0, k
+PY
+exit $tests_failed

@@ -43,6 +43,8 @@ struct nnc {
         nnc_probe_fn fn;
         void *user;
     } probe; /* of jit[1] */
+    const char *const *entries; /* those to be made; n_entries 0: all */
+    int n_entries;
 };
 
 /* ---- handle ---- */
@@ -436,6 +438,12 @@ static NativeLlvm llvm_job(nnc *n, bool probe)
                          .n_trains = n->module->trains.len, .probe = probe ? call_probe : NULL, .probe_user = n };
 }
 
+void nnc_choose_entries(nnc *n, const char *const *names, int count)
+{
+    n->entries = names;
+    n->n_entries = count;
+}
+
 static void add_cost(nnc *n, NativeCost c)
 {
     add_stage(n, "llvm ir", c.lower, 0);
@@ -446,6 +454,8 @@ static void add_cost(nnc *n, NativeCost c)
 static const nnr_program *jit_program(nnc *n, bool probe)
 {
     NativeLlvm job = llvm_job(n, probe);
+    job.entries = n->entries;
+    job.n_entries = n->n_entries;
     const char *why = NULL;
     NativeCost cost;
     n->jit[probe] = native_jit(&job, &cost, &why);

@@ -65,6 +65,9 @@ const nnr_program *nnc_native(nnc *n, bool probe);
 typedef void (*nnc_probe_fn)(void *user, const char *layer, const char *file, int line,
                              const void *data, int64_t count,
                              const char *type /* of the elements: "f32" */);
+/* Before nnc_native: only entry points of these names need be made (others may be missing from the
+ * program). count 0: all. The names must outlive the handle. */
+void nnc_choose_entries(nnc *n, const char *const *names, int count);
 /* Sets the receiver for a program made with probe. */
 int nnc_set_probe(nnc *n, nnc_probe_fn fn, void *user);
 /* Writes a native executable with train, eval, predict and bench. Needs libnnr.a and a C compiler, with

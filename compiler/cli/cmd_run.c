@@ -159,7 +159,35 @@ static void trace_nonfinite(void *user, const nnr_program *program, const void *
 
 /* ---- train ---- */
 
-static const nnr_program *compile_native(nnc *n) { return nnc_compile(n) == 0 ? nnc_native(n, false) : NULL; }
+/* Machine code of the entry points that the command runs, and of no others. */
+static const nnr_program *compile_native(nnc *n, const CliArgs *args, bool (*runs)(const CliArgs *, const Graph *))
+{
+    const Module *m = nnc_module(n);
+    const char **names = ARENA_ARRAY(args->arena, const char *, m->graphs.len + 1);
+    int count = 0;
+    for (int i = 0; i < m->graphs.len; i++)
+        if (runs(args, m->graphs.data[i]))
+            names[count++] = m->graphs.data[i]->name;
+    nnc_choose_entries(n, names, count);
+    return nnc_compile(n) == 0 ? nnc_native(n, false) : NULL;
+}
+
+static bool training_runs(const CliArgs *args, const Graph *g)
+{
+    (void)args;
+    return g->kind == GRAPH_INIT || g->kind == GRAPH_STEP || g->kind == GRAPH_EVAL;
+}
+
+static bool evaluation_runs(const CliArgs *args, const Graph *g)
+{
+    (void)args;
+    return g->kind == GRAPH_EVAL;
+}
+
+static bool prediction_runs(const CliArgs *args, const Graph *g)
+{
+    return g->kind == GRAPH_INFER && (!args->entry || strcmp(args->entry, g->name) == 0);
+}
 
 static int status_code(nnr_status s)
 {
@@ -176,7 +204,7 @@ int cmd_train(CliArgs *args)
     nnc *n = load_for_data(args);
     if (!n)
         return CLI_FAILED;
-    const nnr_program *program = compile_native(n);
+    const nnr_program *program = compile_native(n, args, training_runs);
     int status = CLI_FAILED;
     if (program) {
         Trace trace = { .compiler = n };
@@ -231,7 +259,7 @@ int cmd_eval(CliArgs *args)
     nnc *n = load_for_data(args);
     if (!n)
         return CLI_FAILED;
-    const nnr_program *program = compile_native(n);
+    const nnr_program *program = compile_native(n, args, evaluation_runs);
     int status = CLI_FAILED;
     if (program) {
         nnr_eval_options o = { .train = args->train,
@@ -262,7 +290,7 @@ int cmd_predict(CliArgs *args)
         return CLI_USAGE;
     }
     nnc *n = cli_open(args, NULL, 0);
-    const nnr_program *program = nnc_load(n, args->file) == 0 ? compile_native(n) : NULL;
+    const nnr_program *program = nnc_load(n, args->file) == 0 ? compile_native(n, args, prediction_runs) : NULL;
     int status = CLI_FAILED;
     if (program) {
         nnr_predict_options o = { .entry = args->entry,

@@ -21,6 +21,9 @@ BackEntryUse back_entry_use(const LProgram *program, const LEntry *e);
 /* True when a call of the entry writes a parameter or state (slots: an optimizer's slot). */
 bool back_entry_writes(const LProgram *program, const LEntry *e, bool slots);
 
+/* Same parameters, same code, up to names: one may stand for the other. */
+bool back_same_kernel(const LFunc *a, const LFunc *b);
+
 const char *back_identifier(Arena *arena, const char *name); /* fit for C, not yet unique */
 const char *back_kernel_name(Arena *arena, const LFunc *f);
 const char *back_entry_name(Arena *arena, const LProgram *program, const LEntry *e); /* NAME_entry */

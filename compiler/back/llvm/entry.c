@@ -129,8 +129,9 @@ static void add_wrapper(Lower *g, const LEntry *e, const BackEntryUse *use, LLVM
     LLVMBuildRetVoid(g->b);
 }
 
-void low_entry(Lower *g, const LEntry *e, LLVMValueRef *kernels)
+void low_entry(Lower *g, int entry, LLVMValueRef *kernels)
 {
+    const LEntry *e = g->program->entries.data[entry];
     BackEntryUse use = back_entry_use(g->program, e);
     const char *name = back_entry_name(g->arena, g->program, e);
     LLVMValueRef fn = low_function(g, name, entry_type(g, e, &use), true);
@@ -138,13 +139,8 @@ void low_entry(Lower *g, const LEntry *e, LLVMValueRef *kernels)
     LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, fn, ""));
     debug_function(g, fn, name, name, (Loc){ 0 }, true);
     Ports ports = find_ports(e, &use, fn);
-    for (int i = 0; i < e->calls.len; i++) {
-        const LCall *call = &e->calls.data[i];
-        int k = 0;
-        while (g->program->funcs.data[k] != call->func)
-            k++;
-        add_call(g, &ports, call, kernels[k]);
-    }
+    for (int i = 0; i < e->calls.len; i++)
+        add_call(g, &ports, &e->calls.data[i], kernels[g->plan->callee[entry][i]]);
     LLVMBuildRetVoid(g->b);
     if (g->options->wrappers || g->in_process || g->options->program_table)
         add_wrapper(g, e, &use, fn);

@@ -33,13 +33,16 @@ typedef struct {
     LlvmParallelFor parallel_for; /* JIT: what runs parallel loops; NULL: they run on the caller's thread */
     LlvmProbe probe;    /* JIT only; NULL: none */
     void *probe_user;
-    const char *const *entries; /* JIT: only entries of these names are compiled (their run is else NULL) */
+    const char *const *entries; /* JIT: only entries of these names are compiled and in the table */
     int n_entries;              /* 0: all */
+    int jobs;                   /* JIT: threads that compile; 0: as many as there are cores */
 } LlvmOptions;
 
 /* Seconds and memory of what was done, for --time-passes. */
 typedef struct {
     double lower, optimise, generate; /* seconds of processor time, all threads together */
+    double wall;                      /* seconds that went by */
+    int modules;
     size_t code_bytes;
 } LlvmCost;
 

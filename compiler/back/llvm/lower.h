@@ -6,6 +6,19 @@
 #include <llvm-c/DebugInfo.h>
 #include <llvm-c/TargetMachine.h>
 
+/* What is to be made of a program (plan.c). Arrays by the function's or entry's index in the program. */
+typedef struct {
+    const LProgram *program;
+    bool *entry;      /* wanted */
+    bool *needed;     /* called by a wanted entry */
+    int *same;        /* the function that stands for this one: itself, or one before it */
+    int *part;        /* the module that a function is made in; entries are in module 0 */
+    int **callee;     /* by entry and call: the function */
+    bool **unaligned; /* by function and parameter: not always at a multiple of NNR_ALIGN */
+    int n_parts;
+} Plan;
+Plan plan_make(Arena *arena, const LProgram *program, const LlvmOptions *options, int max_parts);
+
 /* The function being made. Everything is by the loop IR's ids; a parallel body has arrays of its own. */
 typedef struct {
     LLVMValueRef fn;
@@ -21,6 +34,7 @@ typedef struct {
 typedef struct {
     Arena *arena;
     const LProgram *program;
+    const Plan *plan;
     const LlvmOptions *options;
     LLVMContextRef context;
     LLVMModuleRef module;
@@ -69,7 +83,7 @@ void low_loop_facts(Lower *g, LLVMValueRef branch);
 void low_parallel(Lower *g, const LStmt *s);
 
 /* entry.c */
-void low_entry(Lower *g, const LEntry *e, LLVMValueRef *kernels /* by index in program->funcs */);
+void low_entry(Lower *g, int entry, LLVMValueRef *kernels /* by function */);
 
 /* table.c */
 void low_program_table(Lower *g);
@@ -97,9 +111,9 @@ struct LlvmModule {
     LlvmCost cost;
     char *fault; /* what LLVM's diagnostic handler said first */
 };
-/* Lowers the chosen entries (by index) and the functions they call, verifies, optimises. */
-LlvmModule *module_make(Arena *arena, const LProgram *program, const LlvmOptions *options, const bool *chosen,
-                        bool in_process, const char **why);
+/* Lowers what the plan has in that part, verifies, optimises. The arena is this module's alone while it works. */
+LlvmModule *module_make(Arena *arena, const Plan *plan, int part, const LlvmOptions *options, bool in_process,
+                        const char **why);
 /* Machine code of a kind into a buffer that the caller disposes of. */
 LLVMMemoryBufferRef module_generate(LlvmModule *m, bool assembly, const char **why);
 bool module_optimise(LlvmModule *m, int opt, const char **why);

@@ -123,34 +123,6 @@ void low_close(Lower *g)
     LLVMBuildBr(g->slots, LLVMGetNextBasicBlock(g->frame.entry));
 }
 
-/* What every call in the program gives a parameter: blocks and the arena are aligned, and so are places
- * in them at aligned offsets; of inputs and outputs a caller promises no more than C does. */
-static void find_alignment(Lower *g)
-{
-    const LFunc *f = g->func;
-    g->align = ARENA_ARRAY(g->arena, int, f->n_bufs + 1);
-    for (int i = 0; i < f->params.len; i++)
-        g->align[f->params.data[i]->id] = 0;
-    for (int i = 0; i < g->program->entries.len; i++) {
-        const LEntry *e = g->program->entries.data[i];
-        for (int c = 0; c < e->calls.len; c++) {
-            const LCall *call = &e->calls.data[c];
-            for (int k = 0; call->func == f && k < f->params.len; k++) {
-                const LRef *r = &call->args[k];
-                int64_t offset = r->kind == LR_VAR ? g->program->globals[r->index].offset : r->offset;
-                bool block = (r->kind == LR_VAR || r->kind == LR_ARENA) && offset % NNR_ALIGN == 0;
-                int *align = &g->align[f->params.data[k]->id];
-                *align = block && *align != 1 ? NNR_ALIGN : 1;
-            }
-        }
-    }
-    for (int i = 0; i < f->params.len; i++) {
-        const LBuf *b = f->params.data[i];
-        if (g->align[b->id] != NNR_ALIGN)
-            g->align[b->id] = lkind_bytes(b->kind);
-    }
-}
-
 /* A kernel takes its buffers, then seed, step and epoch when it uses the context. */
 static LLVMTypeRef kernel_type(const Lower *g, const LFunc *f)
 {
@@ -163,12 +135,16 @@ static LLVMTypeRef kernel_type(const Lower *g, const LFunc *f)
     return LLVMFunctionType(g->void_, t, (unsigned)n, false);
 }
 
-static void lower_kernel(Lower *g, const LFunc *f, LLVMValueRef fn)
+static void lower_kernel(Lower *g, int index, LLVMValueRef fn)
 {
-    g->func = f;
+    const LFunc *f = g->func = g->program->funcs.data[index];
     g->uses = back_count_uses(g->arena, f);
     g->n_bodies = g->n_tables = 0;
-    find_alignment(g);
+    g->align = ARENA_ARRAY(g->arena, int, f->n_bufs + 1);
+    for (int i = 0; i < f->params.len; i++) {
+        const LBuf *b = f->params.data[i];
+        g->align[b->id] = g->plan->unaligned[index][i] ? lkind_bytes(b->kind) : NNR_ALIGN;
+    }
     low_open(g, fn);
     debug_function(g, fn, f->path ? f->path : f->name, f->name, f->loc, false);
     for (int i = 0; i < f->params.len; i++) {
@@ -203,26 +179,35 @@ static void set_types(Lower *g)
     g->parallel_type = LLVMFunctionType(g->void_, parallel, 3, false);
 }
 
-static void lower_program(Lower *g, const bool *chosen)
+/* Kernels of one module are its own; between modules they are shared under names that no entry has. */
+static LLVMValueRef declare_kernel(Lower *g, const LFunc *f)
+{
+    bool shared = g->plan->n_parts > 1;
+    const char *name = back_kernel_name(g->arena, f);
+    LLVMValueRef fn = low_function(g, shared ? arena_printf(g->arena, "%s.kernel", name) : name, kernel_type(g, f), shared);
+    if (shared)
+        LLVMSetVisibility(fn, LLVMHiddenVisibility);
+    return fn;
+}
+
+static void lower_part(Lower *g, int part)
 {
     const LProgram *p = g->program;
-    bool *needed = ARENA_ARRAY(g->arena, bool, p->funcs.len + 1);
-    for (int i = 0; i < p->entries.len; i++)
-        for (int c = 0; chosen[i] && c < p->entries.data[i]->calls.len; c++)
-            for (int k = 0; k < p->funcs.len; k++)
-                needed[k] = needed[k] || p->funcs.data[k] == p->entries.data[i]->calls.data[c].func;
+    const Plan *plan = g->plan;
     LLVMValueRef *kernels = ARENA_ARRAY(g->arena, LLVMValueRef, p->funcs.len + 1);
     for (int i = 0; i < p->funcs.len; i++) {
-        if (!needed[i])
+        bool mine = plan->part[plan->same[i]] == part;
+        if (!plan->needed[i] || (!mine && part != 0))
             continue;
-        const LFunc *f = p->funcs.data[i];
-        kernels[i] = low_function(g, back_kernel_name(g->arena, f), kernel_type(g, f), false);
-        lower_kernel(g, f, kernels[i]);
+        bool first = plan->same[i] == i;
+        kernels[i] = first ? declare_kernel(g, p->funcs.data[i]) : kernels[plan->same[i]];
+        if (first && mine)
+            lower_kernel(g, i, kernels[i]);
     }
-    for (int i = 0; i < p->entries.len; i++)
-        if (chosen[i])
-            low_entry(g, p->entries.data[i], kernels);
-    if (g->options->program_table)
+    for (int i = 0; part == 0 && i < p->entries.len; i++)
+        if (plan->entry[i])
+            low_entry(g, i, kernels);
+    if (part == 0 && g->options->program_table)
         low_program_table(g);
 }
 
@@ -246,9 +231,10 @@ static bool verify(LlvmModule *m, const char **why)
     return !broken;
 }
 
-LlvmModule *module_make(Arena *arena, const LProgram *program, const LlvmOptions *options, const bool *chosen,
-                        bool in_process, const char **why)
+LlvmModule *module_make(Arena *arena, const Plan *plan, int part, const LlvmOptions *options, bool in_process,
+                        const char **why)
 {
+    const LProgram *program = plan->program;
     LlvmModule *m = ARENA_NEW(arena, LlvmModule);
     m->arena = arena;
     if (!target_open(arena, options, !in_process, &m->target, why))
@@ -262,7 +248,7 @@ LlvmModule *module_make(Arena *arena, const LProgram *program, const LlvmOptions
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(m->target.machine);
     LLVMSetModuleDataLayout(m->module, layout);
     LLVMDisposeTargetData(layout);
-    Lower g = { .arena = arena, .program = program, .options = options, .context = m->context, .module = m->module,
+    Lower g = { .arena = arena, .program = program, .plan = plan, .options = options, .context = m->context, .module = m->module,
                 .in_process = in_process, .cpu = m->target.cpu, .features = m->target.features };
     g.b = LLVMCreateBuilderInContext(m->context);
     g.slots = LLVMCreateBuilderInContext(m->context);
@@ -271,7 +257,7 @@ LlvmModule *module_make(Arena *arena, const LProgram *program, const LlvmOptions
         LLVMAddModuleFlag(m->module, LLVMModuleFlagBehaviorError, "target-abi", 10,
                           LLVMMDStringInContext2(m->context, m->target.abi, strlen(m->target.abi)));
     debug_open(&g);
-    lower_program(&g, chosen);
+    lower_part(&g, part);
     debug_close(&g);
     LLVMDisposeBuilder(g.b);
     LLVMDisposeBuilder(g.slots);

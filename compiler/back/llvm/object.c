@@ -27,9 +27,8 @@ LlvmModule *back_llvm_build(Arena *arena, const LProgram *program, const LlvmOpt
 {
     if (!back_llvm_target_check(arena, options->triple, options->cpu, options->features, why))
         return NULL;
-    bool *all = ARENA_ARRAY(arena, bool, program->entries.len + 1);
-    memset(all, true, sizeof *all * (size_t)program->entries.len);
-    return module_make(arena, program, options, all, false, why);
+    Plan plan = plan_make(arena, program, options, 1);
+    return module_make(arena, &plan, 0, options, false, why);
 }
 
 int back_llvm_emit(LlvmModule *m, LlvmKind kind, const char *path, const char **why)

@@ -11,15 +11,26 @@ const char *native_backends(Arena *arena) { return arena_printf(arena, "c, llvm 
 
 static LlvmOptions options_of(const NativeLlvm *job)
 {
-    return (LlvmOptions){ .opt = 2, .trains = job->trains, .n_trains = job->n_trains, .parallel_for = nnr_parallel_for,
+    return (LlvmOptions){ .triple = job->target->triple, .cpu = job->target->cpu, .features = job->target->features, .opt = 2, .trains = job->trains, .n_trains = job->n_trains, .parallel_for = nnr_parallel_for,
                           .probe = job->probe, .probe_user = job->probe_user, .entries = job->entries,
                           .n_entries = job->n_entries };
 }
 
-static NativeCost cost_of(LlvmCost c) { return (NativeCost){ c.lower, c.optimise, c.generate, c.code_bytes }; }
+/* Of what went by, the part of each stage: several threads' processor time adds up to more. */
+static NativeCost cost_of(LlvmCost c)
+{
+    double sum = c.lower + c.optimise + c.generate, part = c.wall > 0 && sum > 0 ? c.wall / sum : 1;
+    return (NativeCost){ c.lower * part, c.optimise * part, c.generate * part, c.code_bytes };
+}
 
 NativeJit *native_jit(const NativeLlvm *job, NativeCost *cost, const char **why)
 {
+    if (!ltarget_is_native(job->target)) {
+        *why = arena_printf(job->arena, "code for %s cannot run on this machine\n"
+                                        "note: leave --target and --target-triple out, or write files with `nnc emit`",
+                            job->target->triple);
+        return NULL;
+    }
     LlvmOptions o = options_of(job);
     LlvmJit *jit = back_llvm_jit(job->arena, job->program, &o, why);
     if (jit)

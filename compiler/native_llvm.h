@@ -9,6 +9,7 @@ typedef void (*NativeProbe)(void *user, const char *layer, const char *file, int
 typedef struct {
     Arena *arena;
     const LProgram *program;
+    const LTarget *target; /* that the program was lowered for */
     const nnr_train *trains;
     int n_trains;
     NativeProbe probe; /* NULL: none */

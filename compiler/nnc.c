@@ -434,7 +434,7 @@ static void call_probe(void *user, const char *layer, const char *file, int line
 
 static NativeLlvm llvm_job(nnc *n, bool probe)
 {
-    return (NativeLlvm){ .arena = n->arena, .program = n->program, .trains = n->module->trains.data,
+    return (NativeLlvm){ .arena = n->arena, .program = n->program, .target = n->target, .trains = n->module->trains.data,
                          .n_trains = n->module->trains.len, .probe = probe ? call_probe : NULL, .probe_user = n };
 }
 
@@ -463,7 +463,7 @@ static const nnr_program *jit_program(nnc *n, bool probe)
         add_cost(n, cost);
         return native_jit_program(n->jit[probe]);
     }
-    diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why);
+    report(n, arena_printf(n->arena, "%s: %s", n->path, why));
     return NULL;
 }
 
@@ -579,9 +579,7 @@ int nnc_build(nnc *n, const char *exe)
     }
     fclose(f);
     const char *why = n->llvm ? build_llvm(n, archive, exe) : build_c(n, archive, exe);
-    if (why)
-        diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why);
-    return why ? -1 : 0;
+    return why ? report(n, arena_printf(n->arena, "%s: %s", n->path, why)) : 0;
 }
 
 /* ---- looking inside ---- */

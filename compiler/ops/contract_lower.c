@@ -107,6 +107,17 @@ static void describe_operand(LContract *lc, const Contract *map, int operand, co
     }
 }
 
+/* The type whose strides the results have: that of a padded one, where it has the contract's axes. */
+static const Type *stored_type(const Kernel *k, const Node *contract)
+{
+    for (int i = 0; i < k->results.len; i++) {
+        const Node *r = k->results.data[i];
+        if (kernel_pads_in_place(k, r) && type_same_shape(&r->in[0]->type, &contract->type))
+            return &r->type;
+    }
+    return &contract->type;
+}
+
 static ContractLower contract_part(Lower *lw)
 {
     ContractLower c = { .lw = lw };
@@ -137,13 +148,15 @@ void lower_contract(Lower *lw)
                      .n_operand = map->n_operand, .user = &c, .load = load_operand, .store = store_result,
                      .serial = lw->block != NULL };
     int64_t stride = 1;
+    const Type *stored = stored_type(lw->kernel, c.node);
     for (int k = map->n_index - 1; k >= 0; k--) {
         lc.extent[k] = c.extent[k];
         if (k >= map->n_out)
             continue;
         lc.out_stride[k] = stride;
-        stride *= c.sums && c.sums->in_scratch ? c.extent[k] : map->extent[k];
+        stride *= c.sums && c.sums->in_scratch ? c.extent[k] : stored->dim[k];
     }
+    lower_frames(lw);
     for (int i = 0; i < map->n_operand; i++)
         describe_operand(&lc, map, i, &c.node->in[i]->type);
     loop_contract(&lc);

@@ -30,7 +30,8 @@
 typedef enum {
     /* One iteration space S, the element count of every result: each result element is a function of
      * elements of memory; no reductions. A pure movement (transpose, concat, pad) that must be stored is
-     * a MAP, with its elementwise producers inlined at whatever index it reads them. */
+     * a MAP, with its elementwise producers inlined at whatever index it reads them. A pad beside what it
+     * pads, where both are results, is written as the other's positions are walked. */
     KERNEL_MAP,
     /* Rows: kernel->rows (R) positions, each with kernel->cols (C) elements. One or more reductions over
      * exactly the C elements of a row (sum, max, argmax over the last axes), whose results (count R) may
@@ -47,7 +48,8 @@ typedef enum {
     KERNEL_REDUCE,
     /* One contract, with an elementwise tail: owned elementwise nodes of the contract's count, which read
      * it and each other at the same position and memory at any index (they need not all depend on the
-     * contract: a dropout mask does not). Results: any of the tail's nodes, the contract included. A
+     * contract: a dropout mask does not). Results: any of the tail's nodes, the contract included, and pads
+     * of them, without gaps, whose elements are written as their operand's positions are walked. A
      * result that is the operand of an update may overwrite a variable the tail reads in place. */
     KERNEL_CONTRACT,
     /* One OP_OPAQUE node, nothing else; its result. */
@@ -78,6 +80,8 @@ bool chain_contract_index(const Node *contract, const bool *link, int lead, cons
 
 /* True where node's value lives in memory in a fused graph (kernel result, variable, input). */
 bool node_stored(const Node *node);
+/* The result is a pad that the kernel writes while it walks over what is padded. */
+bool kernel_pads_in_place(const Kernel *k, const Node *result);
 /* The stored node whose bytes a chain of reshapes over it shares (itself when not a view). */
 const Node *node_storage(const Node *node);
 

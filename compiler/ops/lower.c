@@ -294,20 +294,25 @@ void lower_results(Lower *lw, const NodeVec *results, LExpr *flat, LExpr *const 
 {
     LFunc *f = lw->func;
     LExpr **values = ARENA_ARRAY(lw->arena, LExpr *, results->len);
+    LExpr **at = ARENA_ARRAY(lw->arena, LExpr *, results->len);
     for (int i = 0; i < results->len; i++) {
         const Node *r = results->data[i];
+        bool pads = kernel_pads_in_place(lw->kernel, r);
+        const Node *value = pads ? r->in[0] : r;
         LExpr *own[MAX_RANK];
-        if (!index || !type_same_shape(type, &r->type))
-            lower_unravel(lw, &r->type, flat, own);
-        values[i] = lower_value(lw, r, index && type_same_shape(type, &r->type) ? index : own);
+        bool given = index && type_same_shape(type, &value->type);
+        if (!given)
+            lower_unravel(lw, &value->type, flat, own);
+        values[i] = lower_value(lw, value, given ? index : own);
+        at[i] = pads ? lower_padded_at(lw, r, given ? index : own) : flat;
         bool named = values[i]->op == LX_VAR || values[i]->op == LX_CONST;
         if (results->len > 1 && !named) {
-            values[i] = lx_var(f, lb_let(f, lw->at, lower_name(lw, r), values[i]));
-            lower_bind_at(lw, r, flat, values[i]);
+            values[i] = lx_var(f, lb_let(f, lw->at, lower_name(lw, value), values[i]));
+            lower_bind_at(lw, value, flat, values[i]);
         }
     }
     for (int i = 0; i < results->len; i++)
-        lower_store(lw, results->data[i], flat, values[i]);
+        lower_store(lw, results->data[i], at[i], values[i]);
 }
 
 /* ---- kernels ---- */

@@ -304,9 +304,10 @@ static void lower_box(Map *map, const Box *box)
 
 void lower_map(Lower *lw)
 {
-    Map map = { .lw = lw, .space = lw->kernel->results.data[0]->type };
+    Map map = { .lw = lw, .space = *lower_map_space(lw->kernel) };
     if (type_count(&map.space) == 0)
         return;
+    lower_frames(lw);
     Box all = { 0 };
     memcpy(all.hi, map.space.dim, sizeof all.hi);
     lower_box(&map, &all);

@@ -54,6 +54,14 @@ void lower_bind_at(Lower *lw, const Node *node, LExpr *flat, LExpr *value);
 /* Computes every result at a flat position, then stores them all. index (of shape type) is that
  * position where it is known, or NULL. */
 void lower_results(Lower *lw, const NodeVec *results, LExpr *flat, LExpr *const *index, const Type *type);
+/* ---- padding in place (lower_pad.c) ---- */
+/* What a MAP kernel walks over. */
+const Type *lower_map_space(const Kernel *k);
+/* Where the padded element at an index of the operand lies. */
+LExpr *lower_padded_at(Lower *lw, const Node *pad, LExpr *const *index);
+/* Fills the frames of all such results, at lw->at. */
+void lower_frames(Lower *lw);
+
 /* Operations an element of the block's statements costs, roughly: math functions count more. */
 int64_t lower_cost(const LBlock *block);
 /* Work (elements times cost) from which a parallel loop pays: some ten microseconds of vector code. */

@@ -189,6 +189,8 @@ static bool judge_stage(Judge *j, const Kernel *k)
         const Node *r = k->results.data[i], *home = j->c->deps->home[r->id];
         if (home && home->op == &op_update)
             return refuse(j, "a variable is overwritten");
+        if (kernel_pads_in_place(k, r))
+            return refuse(j, "a result is written into its padding");
         if (is_link(j, r) && !leads(j, &r->type))
             return refuse(j, "the values between the stages have other leading dimensions");
     }

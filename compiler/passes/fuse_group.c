@@ -134,7 +134,8 @@ static bool take_reader(Fuse *f, int g, const Info *in)
 {
     for (int i = 0; i < in->use.len; i++) {
         const Info *user = &f->info[in->use.data[i].node];
-        if (user->group == g || in->use.data[i].ratio != 1 || !elementwise(user) || user->only_reduced)
+        bool follows = (in->use.data[i].ratio == 1 && elementwise(user)) || user->node->op == &op_pad;
+        if (user->group == g || !follows || user->only_reduced)
             continue;
         if (user->forward != group_forward(f, g))
             continue;
@@ -192,7 +193,8 @@ static bool merge_edges(Fuse *f, bool same_stage)
         const Info *in = &f->info[id];
         for (int i = in->src.len - 1; i >= 0; i--) {
             const Info *from = &f->info[in->src.data[i].node];
-            if (from->role != ROLE_COMPUTE || from->group == in->group || !in->src.data[i].ratio)
+            bool follows = in->src.data[i].ratio || in->node->op == &op_pad;
+            if (from->role != ROLE_COMPUTE || from->group == in->group || !follows)
                 continue;
             int a = in->group, b = from->group;
             if (same_stage ? mixes_stages(f, a, b) : drags_backward(f, a, b))

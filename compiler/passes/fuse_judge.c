@@ -54,12 +54,38 @@ static bool used_outside(const Judge *j, const Info *in)
 
 /* ---- one iteration space: MAP, and the tail of a contract ---- */
 
+/* A pad of one of the set's values, read by nobody in it: written while its operand's positions are
+ * walked. Its value is a constant, and there are no gaps. */
+static bool pads_inside(const Judge *j, const Info *in)
+{
+    const Node *n = in->node, *base = n->in[0];
+    if (n->op != &op_pad || in->src.len != 1 || !inside(j, in->src.data[0].node))
+        return false;
+    while (base->op->flags & OP_VIEW && !j->f->info[base->id].copied)
+        base = base->in[0];
+    for (int d = 0; d < n->type.rank; d++)
+        if (n->attr[2].ints.v[d])
+            return false;
+    for (int i = 0; i < in->use.len; i++)
+        if (inside(j, in->use.data[i].node))
+            return false;
+    return base->id == in->src.data[0].node && n->in[1]->op == &op_const;
+}
+
 /* Every node has the same count and reads the others at its own position. */
 static bool one_space(Judge *j)
 {
-    int64_t space = count(info_of(j, 0));
+    int64_t space = 0;
+    int pads = 0;
+    for (int i = j->n - 1; i >= 0; i--) /* a pad stands behind what it pads */
+        space = pads_inside(j, info_of(j, i)) ? space : count(info_of(j, i));
     for (int i = 0; i < j->n; i++) {
         const Info *in = info_of(j, i);
+        if (pads_inside(j, in)) {
+            if (++pads > 1 && !j->contract)
+                return refuse(j, "padded in two ways");
+            continue;
+        }
         if (count(in) != space)
             return refuse(j, "element counts differ");
         for (int k = 0; k < in->src.len; k++)
@@ -73,7 +99,7 @@ static bool judge_contract(Judge *j)
 {
     j->verdict.kind = KERNEL_CONTRACT;
     for (int i = 0; i < j->n; i++)
-        if (info_of(j, i) != j->contract && !is_elementwise(info_of(j, i)))
+        if (info_of(j, i) != j->contract && !is_elementwise(info_of(j, i)) && !pads_inside(j, info_of(j, i)))
             return refuse(j, "only elementwise nodes follow a contraction");
     return one_space(j);
 }

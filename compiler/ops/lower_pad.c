@@ -1,0 +1,88 @@
+/* Padding written by whoever makes what is padded: its values go straight to their places in the padded
+ * buffer, and the frame around them is filled by loops of its own, before. */
+#include "ops/lower_parts.h"
+
+/* The node whose positions a kernel walks: its contraction, or its first result that pads nothing. */
+static const Node *walked(const Kernel *k)
+{
+    for (int i = 0; i < k->nodes.len; i++)
+        if (k->nodes.data[i]->op == &op_contract)
+            return k->nodes.data[i];
+    for (int i = 0; i < k->results.len; i++)
+        if (k->results.data[i]->op != &op_pad)
+            return k->results.data[i];
+    return k->results.data[0];
+}
+
+bool kernel_pads_in_place(const Kernel *k, const Node *result)
+{
+    bool walks = k->kind == KERNEL_CONTRACT || k->kind == KERNEL_MAP;
+    return walks && result->op == &op_pad && type_count(&walked(k)->type) != type_count(&result->type);
+}
+
+const Type *lower_map_space(const Kernel *k) { return &walked(k)->type; }
+
+LExpr *lower_padded_at(Lower *lw, const Node *pad, LExpr *const *index)
+{
+    LFunc *f = lw->func;
+    LExpr *at[MAX_RANK];
+    for (int d = 0; d < pad->type.rank; d++)
+        at[d] = lx_add(f, index[d], lx_i64(f, pad->attr[0].ints.v[d]));
+    return lower_offset(lw, pad, at);
+}
+
+/* for VAR in [0, count), or nothing around when there is one turn */
+static LExpr *turns(Lower *lw, const char *name, int64_t count, LForKind kind)
+{
+    LFunc *f = lw->func;
+    if (count == 1)
+        return lx_i64(f, 0);
+    LStmt *loop = lb_for(f, lw->at, name, lx_i64(f, 0), lx_i64(f, count), 1, kind);
+    lw->at = &loop->body;
+    return lx_var(f, loop->var);
+}
+
+/* Positions [lo, hi) of axis d at every position inside the axes before it and everything behind. */
+static void fill(Lower *lw, const Node *pad, LBuf *buf, int d, int64_t lo, int64_t hi)
+{
+    LFunc *f = lw->func;
+    LBlock *top = lw->at;
+    int64_t behind = 1, stride[MAX_RANK], s = 1;
+    for (int i = pad->type.rank - 1; i >= 0; i--) {
+        stride[i] = s;
+        s *= pad->type.dim[i];
+        behind *= i > d ? pad->type.dim[i] : 1;
+    }
+    if (lo == hi)
+        return;
+    LExpr *at = lx_i64(f, lo * stride[d]);
+    LForKind kind = s / pad->type.dim[d] * (hi - lo) >= LOWER_PARALLEL_WORK ? LF_PARALLEL : LF_SERIAL;
+    for (int i = 0; i < d; i++) {
+        int64_t first = pad->attr[0].ints.v[i], count = pad->in[0]->type.dim[i];
+        LExpr *turn = turns(lw, "f", count, kind);
+        kind = count > 1 ? LF_SERIAL : kind;
+        at = lx_add(f, at, lx_mul(f, lx_add(f, turn, lx_i64(f, first)), lx_i64(f, stride[i])));
+    }
+    at = lx_add(f, at, turns(lw, "e", (hi - lo) * behind, LF_SERIAL));
+    LExpr *none[MAX_RANK];
+    for (int i = 0; i < MAX_RANK; i++)
+        none[i] = lx_i64(f, 0);
+    lb_store(f, lw->at, buf, at, lower_value(lw, pad->in[1], none), NULL);
+    lw->at = top;
+}
+
+void lower_frames(Lower *lw)
+{
+    const NodeVec *results = &lw->kernel->results;
+    for (int i = 0; i < results->len; i++) {
+        const Node *pad = results->data[i];
+        if (!kernel_pads_in_place(lw->kernel, pad))
+            continue;
+        LBuf *buf = lower_buffer(lw, pad, true);
+        for (int d = 0; d < pad->type.rank; d++) {
+            int64_t lo = pad->attr[0].ints.v[d], end = pad->type.dim[d];
+            fill(lw, pad, buf, d, 0, lo);
+            fill(lw, pad, buf, d, end - pad->attr[1].ints.v[d], end);
+        }
+    }
+}

@@ -158,7 +158,15 @@ static int choose_target(nnc *n)
     if (!n->target && !why)
         why = arena_printf(n->arena, "unknown target '%s'\nnote: known: " LTARGET_NAMES
                                      "; or name a processor with --target-cpu", o->target);
-    return n->target ? 0 : report(n, why);
+    if (!n->target)
+        return report(n, why);
+    if (o->no_winograd) {
+        LTarget *direct = ARENA_NEW(n->arena, LTarget);
+        *direct = *n->target;
+        direct->no_winograd = true;
+        n->target = direct;
+    }
+    return 0;
 }
 
 static int choose_backend(nnc *n)

@@ -40,6 +40,7 @@ typedef struct {
     const char *backend; /* "llvm", or "c": through the system's C compiler; NULL: llvm where it is built in */
     const char *tune;   /* file of measured schedules; NULL: FILE.tune beside FILE.nn where there is one; "none" */
     bool no_fuse;       /* every operation a kernel of its own */
+    bool no_winograd;   /* 3x3 convolutions as direct sums only: slower, the last bits more exact */
     bool verify;        /* run the IR verifiers after every pass */
     bool split_calls;   /* every kernel call an entry point too, behind the others: to time them one by one */
 } nnc_options;

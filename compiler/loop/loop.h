@@ -181,6 +181,7 @@ typedef struct {
     const char *cpu;       /* NULL: this machine's, with all that it has */
     const char *features;  /* beyond what the cpu has ("+v"), or NULL */
     const struct LTuning *tuning; /* schedules found by measuring (loop/tile.h), or NULL */
+    bool no_winograd;      /* keep to direct sums (nnc --no-winograd) */
 } LTarget;
 extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8,
     LTARGET_RISCV64, LTARGET_RISCV64_V;

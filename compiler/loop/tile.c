@@ -3,6 +3,7 @@
  * of which the sizes at the edges are variants of their own; then, for a split sum, the adding up of the
  * parts in a fixed order. */
 #include "loop/tile_micro.h"
+#include "loop/winograd.h"
 
 #include <string.h>
 
@@ -329,6 +330,10 @@ int64_t tile_piece_count(const LContract *c, const LTile *t, int o)
 void loop_contract_emit(LContract *c, const LTile *t)
 {
     Tiler m = { .c = c, .t = t, .f = c->func };
+    if (t->winograd) {
+        winograd_emit(c, t);
+        return;
+    }
     for (int k = 0; k < c->n_out; k++)
         if (c->extent[k] < 1)
             return;

@@ -11,7 +11,8 @@
 
 enum { TILE_MAX_INDEX = 16 };
 
-typedef struct {
+typedef struct LContract LContract;
+struct LContract {
     LFunc *func;
     LBlock *at; /* the kernel's statements are appended here */
     const LTarget *target;
@@ -36,7 +37,9 @@ typedef struct {
      * statement. Called once for each element of a tile: every output element is written exactly once.
      * In-place epilogues (reading the very element that is stored) are allowed. */
     void (*store)(void *user, LBlock *at, LExpr *const *index, LExpr *value);
-} LContract;
+    /* Set by loop_contract_join: the contraction before its indices were joined. NULL: this is it. */
+    const LContract *whole;
+};
 
 /* A schedule, as data. */
 typedef enum {
@@ -68,6 +71,8 @@ typedef struct {
     int64_t depth;
     int split;         /* a summed index cut into `chunks` parts with sums of their own, or -1 */
     int64_t chunks;
+    int winograd;      /* m > 0: Winograd's schedule in tiles of m x m results (loop/winograd.h), in */
+    int64_t tiles;     /* blocks of so many tiles; only it, parallel and cost count then */
     bool parallel;
     double cost;       /* estimated cycles of one core */
 } LTile;

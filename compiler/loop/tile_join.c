@@ -91,6 +91,7 @@ LContract loop_contract_join(const LContract *c)
     if (out.n_index == c->n_index)
         return *c;
     out.user = j;
+    out.whole = c;
     out.load = joined_load;
     out.store = joined_store;
     return out;

@@ -4,6 +4,7 @@
  * tile costs max(multiply-adds, loads, 8) / 2, edges are charged as the smaller tiles they are, packing
  * by the element, results by the vector. */
 #include "loop/tile_micro.h"
+#include "loop/winograd.h"
 
 #include <string.h>
 
@@ -148,6 +149,17 @@ static double panel_cycles(const Pick *p, const LTile *t, int o)
     return vector_reads(p, t, o) * line;
 }
 
+/* Puts t where it belongs among the cheapest. */
+static void keep(Pick *p, LTile t)
+{
+    int at = p->n < p->max ? p->n++ : p->n;
+    for (; at > 0 && t.cost < p->best[at - 1].cost; at--)
+        if (at < p->max)
+            p->best[at] = p->best[at - 1];
+    if (at < p->max)
+        p->best[at] = t;
+}
+
 static void consider(Pick *p, LTile t)
 {
     const LContract *c = p->c;
@@ -174,12 +186,7 @@ static void consider(Pick *p, LTile t)
             }
         }
     t.cost = cost + grid_cycles(p, &t);
-    int at = p->n < p->max ? p->n++ : p->n;
-    for (; at > 0 && t.cost < p->best[at - 1].cost; at--)
-        if (at < p->max)
-            p->best[at] = p->best[at - 1];
-    if (at < p->max)
-        p->best[at] = t;
+    keep(p, t);
 }
 
 /* Tiles over given rows: all sizes that fit the registers. */
@@ -283,7 +290,12 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
                 consider_axis(&p, t);
         }
     }
+    LTile fast;
+    if (winograd_pick(c, &fast))
+        keep(&p, fast);
     for (int i = 0; i < p.n; i++) {
+        if (out[i].winograd)
+            continue;
         out[i].parallel = !c->serial && out[i].cost > 6000; /* a fork and join costs about as much */
         if (out[i].parallel)
             choose_split(&p, &out[i]);

@@ -1,6 +1,7 @@
 /* Contractions and schedules as text, for a tuner's files, and the check of a schedule that comes from
  * one. */
 #include "loop/tile_micro.h"
+#include "loop/winograd.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,9 @@ static const char *const PACK[] = { "none", "whole", "piece" };
 
 char *loop_tile_print(const LTile *t, Arena *arena)
 {
+    if (t->winograd)
+        return arena_printf(arena, "winograd %d tiles %lld %s", t->winograd, (long long)t->tiles,
+                            t->parallel ? "parallel" : "serial");
     return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %s pack %s %s block %d:%lld "
                                "split %d:%lld %s",
                         t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0], t->rows[0],
@@ -62,6 +66,13 @@ const char *loop_tile_read(const char *text, LTile *out)
     int end = 0;
     long long chunks, depth, group[2];
     LTile t = { 0 };
+    if (sscanf(text, "winograd %d tiles %lld %11s%n", &t.winograd, &chunks, how, &end) == 3 && !text[end] &&
+        (!strcmp(how, "parallel") || !strcmp(how, "serial"))) {
+        *out = (LTile){ .winograd = t.winograd, .tiles = chunks, .parallel = how[0] == 'p' };
+        return NULL;
+    }
+    end = 0;
+    t.winograd = 0;
     int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %7s pack %7s %7s block %d:%lld "
                          "split %d:%lld %11s%n",
                    kind, &t.vec, &t.lanes, &t.cols, &t.row[0], &t.rows[0], &group[0], &t.row[1], &t.rows[1],
@@ -148,6 +159,8 @@ static const char *check_block(const LContract *c, const LTile *t)
 
 const char *loop_contract_check(const LContract *c, const LTile *t)
 {
+    if (t->winograd)
+        return winograd_check(c, t);
     int most = c->target->vector_bytes / 4;
     bool dot = t->kind == TILE_DOT;
     if (t->vec < -1 || t->vec >= c->n_index || (t->vec >= 0 && dot != (t->vec >= c->n_out)) || (t->vec < 0 && dot))

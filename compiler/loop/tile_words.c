@@ -12,6 +12,9 @@ char *loop_tile_words(const LTile *tile, Arena *arena)
 {
     static const char *const NAME[] = { "a", "b" };
     Text t = { .arena = arena };
+    if (tile->winograd)
+        return arena_printf(arena, "Winograd %dx%d, %lld tiles a block", tile->winograd, tile->winograd,
+                            (long long)tile->block);
     if (tile->kind == TILE_DOT) {
         text_add(&t, "dot ");
         add_rows(&t, tile);

@@ -45,6 +45,11 @@ grep -q 'f32\[48,96,3\]' "$work/r3" && pass "-D RANK=3 shows in the shapes" || f
 "$NNC" emit examples/own_parts.nn -o "$work/c" --time-passes 2>&1 | grep -q '^fuse ' && pass "--time-passes" || fail "--time-passes"
 kernels() { "$NNC" show examples/mnist_mlp.nn --json "$@" | grep -o '"entry": "classify", .*"kernels": [0-9]*' | grep -o '[0-9]*$'; }
 (($(kernels --no-fuse) > 2 * $(kernels))) && pass "--no-fuse: more kernels" || fail "--no-fuse: more kernels"
+cat >"$work/conv.nn" <<'NN'
+net block(x: f32[2, 28, 28, 64]) -> f32[2, 28, 28, 64] = x |> conv2d(64, 3, pad = 1)
+NN
+notes() { "$NNC" dump "$work/conv.nn" --after lower --target x86-64-v4 "$@" | grep -c Winograd; }
+[[ $(notes) -gt 0 && $(notes --no-winograd) -eq 0 ]] && pass "--no-winograd: direct sums" || fail "--no-winograd: direct sums"
 mkdir "$work/table"
 printf 'a,b\n1,2\n2,3\n3,4\n' >"$work/table/t.csv"
 cat >"$work/unused.nn" <<'NN'

@@ -1,9 +1,9 @@
 # What users type. `make help` prints the lines marked with two hashes.
-.PHONY: help deps deps-test demo test test-torch quick asan fuzz check bless bench clean
+.PHONY: help deps deps-test demo test test-torch quick asan fuzz check bless bench bench-backends clean
 DEPS ?= yes
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' make/targets.mk | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' make/targets.mk | sed -E 's/:.*## /\t/' | expand -t 16
 
 deps:
 ifneq ($(DEPS),no)
@@ -11,7 +11,7 @@ ifneq ($(DEPS),no)
 endif
 deps-test:
 ifneq ($(DEPS),no)
-	@sh make/deps.sh test
+	@LLVM=$(LLVM) sh make/deps.sh test
 endif
 
 demo: deps ## trains a digit classifier, emits it as C, compiles that, shows that both predict the same
@@ -50,6 +50,10 @@ bench: ## networks, kernels, examples against the machine's limits and the peers
 	@$(MAKE) --no-print-directory -j2 all $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/kernels.c)) >/dev/null
 	@mkdir -p docs
 	@python3 tests/bench/run.py $(B) $(patsubst %,--case %,$(CASES)) --report docs/BENCHMARKS.md
+
+SECONDS ?= 1
+bench-backends: $(B)/tests/bench/backends ## single kernels: the C back end against LLVM, one thread, interleaved
+	@$(B)/tests/bench/backends $(SECONDS) $(K)
 
 clean: ## removes the build folder
 	rm -rf $(B)

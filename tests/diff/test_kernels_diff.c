@@ -184,7 +184,7 @@ static void check(DiffOptions o)
     Diff *d = diff_new("kernels");
     add_all(d);
     DiffBuild b = diff_build(d, o);
-    diff_check(d, &b, 2e-4);
+    diff_check(d, &b, 256 * 0x1p-23); /* rows of thousands: see test_ops_diff.c for short ones */
     diff_close(d, &b);
 }
 
@@ -213,6 +213,36 @@ static void clang_too(void **state)
     (void)state;
     check((DiffOptions){ .backend = DIFF_CLANG, .flags = "-O0 -march=native" });
 }
+static void llvm(void **state)
+{
+    (void)state;
+    check((DiffOptions){ .backend = DIFF_LLVM_JIT });
+}
+static void llvm_one_op_a_kernel(void **state)
+{
+    (void)state;
+    check((DiffOptions){ .backend = DIFF_LLVM_JIT, .no_fuse = true });
+}
+static void llvm_v3(void **state)
+{
+    (void)state;
+    check((DiffOptions){ .backend = DIFF_LLVM_JIT, .target = &LTARGET_X86_V3 });
+}
+static void llvm_generic(void **state)
+{
+    (void)state;
+    check((DiffOptions){ .backend = DIFF_LLVM_JIT, .target = &LTARGET_GENERIC });
+}
+static void llvm_object(void **state)
+{
+    (void)state;
+    check((DiffOptions){ .backend = DIFF_LLVM_OBJ });
+}
+static void llvm_armv8(void **state)
+{
+    (void)state;
+    check((DiffOptions){ .backend = DIFF_LLVM_OBJ, .target = &LTARGET_ARMV8 });
+}
 static void armv8(void **state)
 {
     (void)state;
@@ -232,7 +262,14 @@ static void same_bits_for_any_number_of_threads(void **state)
     DiffBuild b = diff_build(d, (DiffOptions){ 0 });
     assert_non_null(strstr(b.source, "NNC_PARALLEL\n")); /* else this shows nothing */
     diff_check_threads(d, &b);
-    diff_close(d, &b);
+    diff_unload(d->arena, &b);
+    DiffOptions llvm = { .backend = DIFF_LLVM_JIT };
+    if (diff_can(&llvm)) {
+        b = diff_build(d, llvm);
+        diff_check_threads(d, &b);
+        diff_unload(d->arena, &b);
+    }
+    arena_free(d->arena);
 }
 
 /* What a dump shows is the whole program: it reads back to the same text. */
@@ -298,6 +335,12 @@ int main(void)
         cmocka_unit_test(v3),
         cmocka_unit_test(portable),
         cmocka_unit_test(clang_too),
+        cmocka_unit_test(llvm),
+        cmocka_unit_test(llvm_one_op_a_kernel),
+        cmocka_unit_test(llvm_v3),
+        cmocka_unit_test(llvm_generic),
+        cmocka_unit_test(llvm_object),
+        cmocka_unit_test(llvm_armv8),
         cmocka_unit_test(armv8),
         cmocka_unit_test(riscv64),
         cmocka_unit_test(same_bits_for_any_number_of_threads),

@@ -1,8 +1,9 @@
 /* Every layer, loss, activation, initialiser and optimizer of the library:
  * - gradients of the training step against central differences of the loss (evaluated in double,
  *   relative error <= 1e-5): with sgd(lr = 1) a parameter's change is its gradient;
- * - the compiled program (float) against the evaluator: loss, every updated variable, three steps on;
+ * - the program compiled by each back end (float) against the evaluator: loss, every updated variable, three steps on;
  * - no library name without a case. */
+#include "config.h"
 #include "dsl/ast.h"
 #include "nnc_internal.h"
 #include "ops/ops.h"
@@ -19,11 +20,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+enum { MAX_BACKENDS = 2 };
 typedef struct {
     Arena *arena;
     char path[64];
-    nnc *evaluated, *compiled;
-    const nnr_program *program;
+    nnc *evaluated, *compiled[MAX_BACKENDS];
+    const nnr_program *program[MAX_BACKENDS];
+    int n_backends;
 } World;
 
 /* ---- the file ---- */
@@ -99,20 +102,27 @@ static int setup(void **state)
         return -1;
     nnc_options o = { .diag = show, .verify = true };
     w->evaluated = nnc_new(&o);
-    w->compiled = nnc_new(&o);
-    if (nnc_load(w->evaluated, w->path) || nnc_load(w->compiled, w->path) || nnc_compile(w->compiled))
-        return -1;
-    w->program = nnc_native(w->compiled, false);
+    bool ok = nnc_load(w->evaluated, w->path) == 0;
+    static const char *const BACKENDS[MAX_BACKENDS] = { "c", "llvm" };
+    w->n_backends = NNC_LLVM ? 2 : 1;
+    for (int b = 0; b < w->n_backends && ok; b++) {
+        o.backend = BACKENDS[b];
+        w->compiled[b] = nnc_new(&o);
+        ok = nnc_load(w->compiled[b], w->path) == 0 && nnc_compile(w->compiled[b]) == 0;
+        w->program[b] = ok ? nnc_native(w->compiled[b], false) : NULL;
+        ok = w->program[b] != NULL;
+    }
     remove(w->path);
     *state = w;
-    return w->program ? 0 : -1;
+    return ok ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
     World *w = *state;
     nnc_free(w->evaluated);
-    nnc_free(w->compiled);
+    for (int b = 0; b < w->n_backends; b++)
+        nnc_free(w->compiled[b]);
     arena_free(w->arena);
     free(w);
     return 0;
@@ -295,10 +305,9 @@ static const nnr_entry *entry_named(const nnr_program *p, const char *name)
     return NULL;
 }
 
-static void check_compiled(World *w, const Step *s, int i, const Tensor *vars)
+static void check_compiled(World *w, const nnr_program *p, const Step *s, int i, const Tensor *vars)
 {
     const Module *m = nnc_module(w->evaluated);
-    const nnr_program *p = w->program;
     char *weights = block(p->weights_bytes), *slots = block(p->slots_bytes);
     for (int v = 0; v < m->vars.len; v++)
         store(var_at(p, m->vars.data[v]->name, weights, slots), &vars[v]);
@@ -360,7 +369,8 @@ static void all_cases(void **state)
         run_passes(s.g, w->arena);
         if (!CASES[i].with)
             check_gradient(w, &s, i, vars);
-        check_compiled(w, &s, i, vars);
+        for (int b = 0; b < w->n_backends; b++)
+            check_compiled(w, w->program[b], &s, i, vars);
     }
 }
 

@@ -132,9 +132,10 @@ static ArgVec driver(Arena *arena)
 
 static ArgVec compiler_command(Arena *arena, const NativeJob *job, const char *dir, const char *product)
 {
-    static const char *const standard[] = { "-std=gnu11", "-O2", "-march=native", "-ffp-contract=fast",
-                                            "-fno-math-errno", "-fopenmp", "-w" };
+    static const char *const standard[] = { "-std=gnu11", "-O2", "-ffp-contract=fast", "-fno-math-errno",
+                                            "-fopenmp", "-w" };
     ArgVec argv = driver(arena);
+    VEC_PUSH(arena, &argv, arena_strdup(arena, job->march ? job->march : "-march=native"));
     for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
         VEC_PUSH(arena, &argv, arena_strdup(arena, standard[i]));
     if (job->shared) {

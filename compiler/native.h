@@ -18,9 +18,10 @@ typedef struct {
     int n_flags;
     const char *output;         /* path */
     bool shared;
+    const char *march;          /* "-march=..." or NULL: for this machine */
 } NativeJob;
 
-/* Runs $CC (or cc) -std=gnu11 -O2 -march=native -ffp-contract=fast -fno-math-errno -fopenmp in a
+/* Runs $CC (or cc) -std=gnu11 -O2 MARCH -ffp-contract=fast -fno-math-errno -fopenmp in a
  * temporary folder that is removed afterwards. The output appears by rename, or not at all. NULL, or
  * a message: what failed and the first lines the compiler printed. */
 const char *native_compile(Arena *arena, const NativeJob *job);

@@ -11,8 +11,9 @@ const char *native_backends(Arena *arena) { return arena_printf(arena, "c, llvm 
 
 static LlvmOptions options_of(const NativeLlvm *job)
 {
-    return (LlvmOptions){ .triple = job->target->triple, .cpu = job->target->cpu, .features = job->target->features, .opt = 2, .trains = job->trains, .n_trains = job->n_trains, .parallel_for = nnr_parallel_for,
-                          .probe = job->probe, .probe_user = job->probe_user, .entries = job->entries,
+    return (LlvmOptions){ .triple = job->target->triple, .cpu = job->target->cpu, .features = job->target->features,
+                          .opt = 2, .debug = job->debug, .trains = job->trains, .n_trains = job->n_trains,
+                          .parallel_for = nnr_parallel_for, .probe = job->probe, .probe_user = job->probe_user, .entries = job->entries,
                           .n_entries = job->n_entries };
 }
 
@@ -25,13 +26,8 @@ static NativeCost cost_of(LlvmCost c)
 
 NativeJit *native_jit(const NativeLlvm *job, NativeCost *cost, const char **why)
 {
-    if (!ltarget_is_native(job->target)) {
-        *why = arena_printf(job->arena, "code for %s cannot run on this machine\n"
-                                        "note: leave --target and --target-triple out, or write files with `nnc emit`",
-                            job->target->triple);
-        return NULL;
-    }
     LlvmOptions o = options_of(job);
+    o.triple = o.cpu = o.features = NULL; /* the loops are for the target, the instructions are those at hand */
     LlvmJit *jit = back_llvm_jit(job->arena, job->program, &o, why);
     if (jit)
         *cost = cost_of(back_llvm_jit_cost(jit));
@@ -41,16 +37,30 @@ NativeJit *native_jit(const NativeLlvm *job, NativeCost *cost, const char **why)
 const nnr_program *native_jit_program(NativeJit *jit) { return back_llvm_program((LlvmJit *)jit); }
 void native_jit_free(NativeJit *jit) { back_llvm_free((LlvmJit *)jit); }
 
+static const char *emit(const NativeLlvm *job, LlvmOptions o, LlvmKind kind, const char *path, NativeCost *cost)
+{
+    const char *why = NULL;
+    LlvmModule *m = back_llvm_build(job->arena, job->program, &o, &why);
+    if (m && back_llvm_emit(m, kind, path, &why) == 0)
+        *cost = cost_of(back_llvm_cost(m));
+    back_llvm_dispose(m);
+    return why;
+}
+
 const char *native_object(const NativeLlvm *job, const char *path, NativeCost *cost)
 {
     LlvmOptions o = options_of(job);
     o.program_table = true;
-    const char *why = NULL;
-    LlvmModule *m = back_llvm_build(job->arena, job->program, &o, &why);
-    if (m && back_llvm_emit(m, LLVM_OBJ, path, &why) == 0)
-        *cost = cost_of(back_llvm_cost(m));
-    back_llvm_dispose(m);
-    return why;
+    return emit(job, o, LLVM_OBJ, path, cost);
+}
+
+const char *native_emit(const NativeLlvm *job, NativeKind kind, const char *path, NativeCost *cost)
+{
+    static const LlvmKind KINDS[] = { [NATIVE_OBJ] = LLVM_OBJ, [NATIVE_ASM] = LLVM_ASM, [NATIVE_IR] = LLVM_IR,
+                                      [NATIVE_BITCODE] = LLVM_BITCODE };
+    LlvmOptions o = options_of(job);
+    o.names = kind == NATIVE_IR; /* for reading */
+    return emit(job, o, KINDS[kind], path, cost);
 }
 
 #else
@@ -58,13 +68,11 @@ const char *native_object(const NativeLlvm *job, const char *path, NativeCost *c
 bool native_has_llvm(void) { return false; }
 const char *native_backends(Arena *arena) { return arena_strdup(arena, "c (built without LLVM)"); }
 
-static const char absent[] = "this nnc was built without LLVM\nnote: use --backend c, or build nnc with LLVM 19 (llvm-19-dev)";
-
+/* nnc.c asks native_has_llvm before any of these. */
 NativeJit *native_jit(const NativeLlvm *job, NativeCost *cost, const char **why)
 {
-    (void)job;
     (void)cost;
-    *why = absent;
+    *why = native_why_no_llvm(job->arena, "JIT");
     return NULL;
 }
 
@@ -78,9 +86,20 @@ void native_jit_free(NativeJit *jit) { (void)jit; }
 
 const char *native_object(const NativeLlvm *job, const char *path, NativeCost *cost)
 {
-    (void)job;
     (void)path;
     (void)cost;
-    return absent;
+    return native_why_no_llvm(job->arena, "object");
+}
+
+const char *native_emit(const NativeLlvm *job, NativeKind kind, const char *path, NativeCost *cost)
+{
+    (void)kind;
+    return native_object(job, path, cost);
 }
 #endif
+
+const char *native_why_no_llvm(Arena *arena, const char *what)
+{
+    return arena_printf(arena, "%s: this nnc was built without the back end llvm\n"
+                               "note: build nnc with LLVM 19 (llvm-19-dev), or stay with C: --backend c, --kind c", what);
+}

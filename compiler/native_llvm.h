@@ -9,7 +9,8 @@ typedef void (*NativeProbe)(void *user, const char *layer, const char *file, int
 typedef struct {
     Arena *arena;
     const LProgram *program;
-    const LTarget *target; /* that the program was lowered for */
+    const LTarget *target; /* that the program was lowered for; files are for its processor */
+    bool debug;            /* DWARF with the lines of the .nn file */
     const nnr_train *trains;
     int n_trains;
     NativeProbe probe; /* NULL: none */
@@ -35,4 +36,9 @@ void native_jit_free(NativeJit *jit);
 
 /* Writes an object with the program, its table and a main. NULL, or what failed. */
 const char *native_object(const NativeLlvm *job, const char *path, NativeCost *cost);
+typedef enum { NATIVE_OBJ, NATIVE_ASM, NATIVE_IR, NATIVE_BITCODE } NativeKind;
+/* Writes the kernels and entry points alone, for callers that have NAME.h. NULL, or what failed. */
+const char *native_emit(const NativeLlvm *job, NativeKind kind, const char *path, NativeCost *cost);
+/* "WHAT: this nnc was built without the back end llvm", and what to do. */
+const char *native_why_no_llvm(Arena *arena, const char *what);
 #endif

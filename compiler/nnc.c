@@ -2,13 +2,14 @@
  *
  *   text -> tokens -> tree -> names, values, shapes -> graphs, an entry point each     nnc_load
  *   gradient markers -> backward nodes; simplify; share; fuse; order; plan; loops      nnc_compile
- *   loops -> C text -> files, a shared object, an executable                           nnc_emit_c ...
+ *   loops -> C text or LLVM -> files, code in this process, an executable              nnc_emit ...
  */
 #include "nnc.h"
 
 #include "back/c/c.h"
 #include "back/c/weights.h"
 #include "base/diag.h"
+#include "emit.h"
 #include "front/front.h"
 #include "loop/tuning.h"
 #include "native.h"
@@ -176,8 +177,7 @@ static int choose_backend(nnc *n)
     if (name && !n->llvm && strcmp(name, "c") != 0)
         return report(n, arena_printf(n->arena, "unknown back end '%s'\nnote: known: llvm, c", name));
     if (n->llvm && !native_has_llvm())
-        return report(n, "this nnc was built without the back end llvm\n"
-                         "note: use --backend c, or build nnc with LLVM 19 (llvm-19-dev)");
+        return report(n, native_why_no_llvm(n->arena, "--backend llvm"));
     return 0;
 }
 
@@ -356,22 +356,6 @@ static int write_text(nnc *n, const char *path, const char *text)
     return -1;
 }
 
-int nnc_emit_c(nnc *n, const char *dir)
-{
-    if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
-        diag_error(&n->diags, SPAN_NONE, "%s: cannot create the folder: %s", dir, strerror(errno));
-        return -1;
-    }
-    Mark since = mark(n);
-    CBackOptions o = { 0 };
-    const char *header = back_c_header(n->arena, n->program, &o);
-    const char *source = back_c_source(n->arena, n->program, &o);
-    stage(n, "c", since);
-    if (write_text(n, arena_printf(n->arena, "%s/%s.h", dir, n->program->c_name), header))
-        return -1;
-    return write_text(n, arena_printf(n->arena, "%s/%s.c", dir, n->program->c_name), source);
-}
-
 nnr_program nnc_variables(const nnc *n)
 {
     nnr_program table = *back_program_table(n->arena, n->program, NULL, 0);
@@ -442,7 +426,8 @@ static void call_probe(void *user, const char *layer, const char *file, int line
 
 static NativeLlvm llvm_job(nnc *n, bool probe)
 {
-    return (NativeLlvm){ .arena = n->arena, .program = n->program, .target = n->target, .trains = n->module->trains.data,
+    return (NativeLlvm){ .arena = n->arena, .program = n->program, .target = n->target, .debug = n->opt.debug,
+                         .trains = n->module->trains.data,
                          .n_trains = n->module->trains.len, .probe = probe ? call_probe : NULL, .probe_user = n };
 }
 
@@ -475,8 +460,38 @@ static const nnr_program *jit_program(nnc *n, bool probe)
     return NULL;
 }
 
+int nnc_emit(nnc *n, const char *kind_name, const char *dir)
+{
+    EmitKind kind = EMIT_C;
+    const char *why = emit_kind(n->arena, kind_name, &kind);
+    if (why)
+        return report(n, why);
+    if (kind == EMIT_C && n->opt.debug)
+        return report(n, "-g: C text has no debug information\nnote: emit --kind obj or asm, or give -g to the C compiler");
+    NativeLlvm job = llvm_job(n, false);
+    NativeCost cost = { 0 };
+    Mark since = mark(n);
+    why = emit_files(&job, kind, dir, &cost);
+    if (kind == EMIT_C)
+        stage(n, "c", since);
+    else
+        add_cost(n, cost);
+    return why ? report(n, why) : 0;
+}
+
+/* Programs that are run here, or linked with this machine's runtime. */
+static bool for_this_machine(nnc *n, const char *instead)
+{
+    if (ltarget_is_native(n->target))
+        return true;
+    report(n, arena_printf(n->arena, "code for %s does not run on this machine\nnote: %s", n->target->triple, instead));
+    return false;
+}
+
 const nnr_program *nnc_native(nnc *n, bool probe)
 {
+    if (!for_this_machine(n, "leave the target out, or emit files for it: nnc emit --kind obj"))
+        return NULL;
     if (n->llvm)
         return jit_program(n, probe);
     Mark since = mark(n);
@@ -540,6 +555,19 @@ static const char *runtime_archive(nnc *n)
     return arena_printf(n->arena, "%s/libnnr.a", dir);
 }
 
+/* GCC's and clang's option for the target's processor. */
+static const char *march(nnc *n)
+{
+    const LTarget *t = n->target;
+    if (!t->cpu)
+        return "-march=native";
+#if defined(__x86_64__)
+    return arena_printf(n->arena, "-march=%s", strcmp(t->cpu, "generic") == 0 ? "x86-64" : t->cpu);
+#else
+    return arena_printf(n->arena, "-mcpu=%s", t->cpu);
+#endif
+}
+
 static const char *build_c(nnc *n, const char *archive, const char *exe)
 {
     Mark since = mark(n);
@@ -550,6 +578,7 @@ static const char *build_c(nnc *n, const char *archive, const char *exe)
     job.output = exe;
     job.flags = flags;
     job.n_flags = 4;
+    job.march = march(n);
     const char *why = native_compile(n->arena, &job);
     stage(n, "cc", since);
     return why;
@@ -578,6 +607,10 @@ static const char *build_llvm(nnc *n, const char *archive, const char *exe)
 
 int nnc_build(nnc *n, const char *exe)
 {
+    if (!for_this_machine(n, "emit an object for it, nnc emit --kind obj, and link that there"))
+        return -1;
+    if (n->opt.debug && !n->llvm)
+        return report(n, "-g: lines of the .nn file come with the back end llvm only\nnote: leave --backend c out");
     const char *archive = runtime_archive(n);
     FILE *f = fopen(archive, "rb");
     if (!f) {

@@ -4,7 +4,7 @@
  *     nnc_options o = { .diag = show };
  *     nnc *n = nnc_new(&o);
  *     if (nnc_load(n, "mlp.nn") == 0 && nnc_compile(n) == 0)
- *         nnc_emit_c(n, "out");          // out/mlp.h, out/mlp.c
+ *         nnc_emit(n, "c", "out");       // out/mlp.h, out/mlp.c
  *     nnc_free(n);
  */
 #ifndef NNC_H
@@ -39,6 +39,7 @@ typedef struct {
     const char *target_cpu, *target_triple; /* or a processor as LLVM and GCC name it, under a triple */
     const char *backend; /* "llvm", or "c": through the system's C compiler; NULL: llvm where it is built in */
     const char *tune;   /* file of measured schedules; NULL: FILE.tune beside FILE.nn where there is one; "none" */
+    bool debug;         /* machine code carries the lines of the .nn file (DWARF; back end llvm) */
     bool no_fuse;       /* every operation a kernel of its own */
     bool no_winograd;   /* 3x3 convolutions as direct sums only: slower, the last bits more exact */
     bool verify;        /* run the IR verifiers after every pass */
@@ -54,11 +55,12 @@ void nnc_free(nnc *n);
 int nnc_load(nnc *n, const char *path);
 /* Runs the passes and lowers every entry point to loops. After nnc_load. */
 int nnc_compile(nnc *n);
-/* Writes DIR/NAME.h and DIR/NAME.c (each through a temporary file). After nnc_compile. */
-int nnc_emit_c(nnc *n, const char *dir);
+/* Writes DIR/NAME.h and the code beside it, both or neither, each through a temporary file. kind: "c", or by
+ * the back end llvm "obj", "asm", "llvm-ir", "bitcode" (NAME.c, .o, .s, .ll, .bc). After nnc_compile. */
+int nnc_emit(nnc *n, const char *kind, const char *dir);
 /* The variables alone (no entries), for reading a weights file before anything is compiled natively. */
 nnr_program nnc_variables(const nnc *n);
-/* Writes DIR/NAME_weights.h: the weights block as a C constant. After nnc_emit_c. */
+/* Writes DIR/NAME_weights.h: the weights block as a C constant. After nnc_emit. */
 int nnc_emit_weights(nnc *n, const char *dir, const void *weights);
 /* Makes machine code in this process (back end "llvm"), or through the system's C compiler ($CC or cc)
  * and loads the result; the program lives until nnc_free. probe: every kernel call reports its result to nnc_probe_fn (to find a NaN's origin). */

@@ -5,7 +5,7 @@
 set -e
 packages="gcc g++ libc6-dev clang libclang-rt-14-dev flex bison zlib1g-dev libcjson-dev libcmocka-dev libomp-dev python3-numpy"
 if [ "$1" = test ]; then
-    packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"
+    packages="$packages gdb qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"
 fi
 [ "${LLVM:-1}" = 0 ] || packages="$packages llvm-19-dev"
 missing=

@@ -49,6 +49,8 @@ static const Option OPTIONS[] = {
     { "--after", NULL, "PASS", "the pass after which the IR is shown", O_TEXT, AT(after), false },
     { "--write", NULL, NULL, "rewrite the file in place", O_FLAG, AT(write), false },
     { "--check", NULL, NULL, "only say whether the file is formatted", O_FLAG, AT(check), false },
+    { "--kind", NULL, "KIND", "what to write: c (default), obj, asm, llvm-ir, bitcode", O_TEXT, AT(kind), false },
+    { "--debug", "-g", NULL, "machine code carries the lines of the .nn file", O_FLAG, AT(debug), false },
     { "--portable", NULL, NULL, "plain C11 loops, no vector types", O_FLAG, AT(portable), false },
     { "--train", NULL, "N", "training samples (default 20000)", O_COUNT, AT(n_train), false },
     { "--test", NULL, "N", "test samples (default 4000)", O_COUNT, AT(n_test), false },

@@ -64,7 +64,7 @@ int cmd_dump(CliArgs *args)
     return ok ? CLI_OK : CLI_FAILED;
 }
 
-/* NAME_weights.h beside the C files. */
+/* NAME_weights.h beside the code. */
 static bool emit_weights(nnc *n, const CliArgs *args)
 {
     nnr_program variables = nnc_variables(n);
@@ -85,11 +85,11 @@ static bool emit_weights(nnc *n, const CliArgs *args)
 int cmd_emit(CliArgs *args)
 {
     if (!args->output) {
-        cli_error("nnc emit needs -o DIR, the folder for the C files");
+        cli_error("nnc emit needs -o DIR, the folder for the files");
         return CLI_USAGE;
     }
     nnc *n = cli_open(args, NULL, 0);
-    bool ok = nnc_load(n, args->file) == 0 && nnc_compile(n) == 0 && nnc_emit_c(n, args->output) == 0;
+    bool ok = nnc_load(n, args->file) == 0 && nnc_compile(n) == 0 && nnc_emit(n, args->kind ? args->kind : "c", args->output) == 0;
     ok = ok && (!args->weights || emit_weights(n, args));
     cli_close(n, args);
     return ok ? CLI_OK : CLI_FAILED;

@@ -54,7 +54,7 @@ static inline const DiffMachine *diff_machine(const LTarget *target)
 {
     static const DiffMachine MACHINES[] = {
         { "aarch64", "aarch64-linux-gnu-gcc", "qemu-aarch64" },
-        { "riscv64", "riscv64-linux-gnu-gcc", "qemu-riscv64 -cpu rv64,v=true,vlen=128" },
+        { "riscv64", "riscv64-linux-gnu-gcc", "qemu-riscv64 -cpu rv64,v=true,vext_spec=v1.0,vlen=128" },
     };
     for (size_t i = 0; target && !ltarget_is_native(target) && i < sizeof MACHINES / sizeof *MACHINES; i++)
         if (strncmp(target->triple, MACHINES[i].arch, strlen(MACHINES[i].arch)) == 0)

@@ -44,7 +44,7 @@ on() {
     expect "emit: $name" "$NNC" emit examples/mnist_mlp.nn --kind $kind -o "$dir" "$@"
     expect "link: $name" $cc -std=c11 -O2 -ffp-contract=fast -Wall -Wextra -Werror -static -I"$dir" \
         examples/embed/steps.c "$part" -lm -o "$dir/steps"
-    [[ $arch == riscv64 ]] && cpu="-cpu rv64,v=true,vlen=${VLEN:-128}"
+    [[ $arch == riscv64 ]] && cpu="-cpu rv64,v=true,vext_spec=v1.0,vlen=${VLEN:-128}"
     qemu-$arch $cpu "$dir/steps" >"$dir.txt" 2>&1
     near "same results: $name" "$dir.txt"
 }

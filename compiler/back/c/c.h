@@ -17,6 +17,8 @@ typedef struct {
     bool inline_header; /* the header's declarations in the source instead of #include "NAME.h" */
     bool probes;        /* after each call NNC_PROBE(layer, file, line, data, count, type) for its results */
     bool wrappers;      /* add NAME_run_ENTRY functions of the uniform signature nnr_entry_fn */
+    const char *object;     /* of a header: the code beside it is NAME.<this>, for */
+    const char *object_cpu; /* this processor */
 } CBackOptions;
 
 /* NAME.c: kernels, then entry points. */

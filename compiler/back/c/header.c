@@ -246,6 +246,14 @@ char *back_c_header(Arena *arena, const LProgram *program, const CBackOptions *o
     Text out = { .arena = arena };
     text_addf(&out, "/* %s.h: made by nnc from %s; do not edit.\n", name,
               c_comment_text(arena, program->source ? program->source : program->name));
+    if (p.options.object)
+        text_addf(&out,
+                  " *\n"
+                  " * The code is in %s.%s, for %s: link it with your program and -lm. Its parallel loops\n"
+                  " * run on the caller's thread, or through a function that your program may define:\n"
+                  " *     void nnr_parallel_for(void (*task)(void *captures, int64_t i), void *captures, int64_t n);\n"
+                  " * It calls task(captures, i) for every i in [0, n), on any threads: the results are the same bits.\n",
+                  name, p.options.object, c_comment_text(arena, p.options.object_cpu));
     print_usage(&p, &out);
     text_addf(&out,
               " *\n * All memory is the caller's; nothing is allocated and nothing is kept between calls. */\n"

@@ -15,19 +15,19 @@
 
 typedef struct {
     const char *name, *text, *entry;
-} Kernel;
+} Work;
 
 #define MATMUL(m, k, n) \
     "net f(a: f32[" #m ", " #k "], b: f32[" #k ", " #n "]) {\n    y[i, j] = sum(k) a[i, k] * b[k, j]\n    return y\n}\n"
 #define CONV(h, w, c, o, size, more) \
-    "net f(x: f32[N, " #h ", " #w ", " #c "]) {\n    return x |> conv2d(" #o ", " #size more ")\n}\n"
+    "net f(x: f32[N, " #h ", " #w ", " #c "]) {\n    return x |> conv2d(" #o ", " size more ")\n}\n"
 /* forward, both gradients and the update; the first convolution makes the second's input a variable's function */
 #define CONV_STEP(h, w, c, o, size, more)                                                                     \
-    "net f(x: f32[N, " #h ", " #w ", " #c "]) {\n    return x |> affine |> conv2d(" #o ", " #size more ")\n}\n" \
+    "net f(x: f32[N, " #h ", " #w ", " #c "]) {\n    return x |> affine |> conv2d(" #o ", " size more ")\n}\n" \
     "train t {\n    data x: f32[N, " #h ", " #w ", " #c "] = npy(\"x\")\n    batch 1\n    epochs 1\n"        \
     "    minimize mean(square(f(x))) with sgd(lr = 0.0)\n}\n"
 
-static const Kernel KERNELS[] = {
+static const Work KERNELS[] = {
     { "matmul 1024x1024x1024", MATMUL(1024, 1024, 1024), "f" },
     { "matmul 256x256x256", MATMUL(256, 256, 256), "f" },
     { "matmul 64x64x64", MATMUL(64, 64, 64), "f" },
@@ -35,16 +35,16 @@ static const Kernel KERNELS[] = {
     { "matmul 32x1024x1024", MATMUL(32, 1024, 1024), "f" },
     { "matmul 77x113x37", MATMUL(77, 113, 37), "f" },
     { "matmul 1x1024x1024", MATMUL(1, 1024, 1024), "f" },
-    { "conv 7x7 s2 3->64, 224", CONV(224, 224, 3, 64, 7, ", stride = 2, pad = 3"), "f" },
-    { "conv 3x3 64->64, 56", CONV(56, 56, 64, 64, 3, ", pad = 1"), "f" },
-    { "conv 3x3 s2 64->128, 56", CONV(56, 56, 64, 128, 3, ", stride = 2, pad = 1"), "f" },
-    { "conv 3x3 128->128, 28", CONV(28, 28, 128, 128, 3, ", pad = 1"), "f" },
-    { "conv 3x3 256->256, 14", CONV(14, 14, 256, 256, 3, ", pad = 1"), "f" },
-    { "conv 3x3 512->512, 7", CONV(7, 7, 512, 512, 3, ", pad = 1"), "f" },
-    { "conv 1x1 64->256, 56", CONV(56, 56, 64, 256, 1, ""), "f" },
-    { "conv 5x3 37->29, 113x31", CONV(113, 31, 37, 29, [5, 3], ""), "f" },
-    { "step conv 3x3 64->64, 28", CONV_STEP(28, 28, 64, 64, 3, ", pad = 1"), "t" },
-    { "step conv 3x3 s2 32->64, 28", CONV_STEP(28, 28, 32, 64, 3, ", stride = 2, pad = 1"), "t" },
+    { "conv 7x7 s2 3->64, 224", CONV(224, 224, 3, 64, "7", ", stride = 2, pad = 3"), "f" },
+    { "conv 3x3 64->64, 56", CONV(56, 56, 64, 64, "3", ", pad = 1"), "f" },
+    { "conv 3x3 s2 64->128, 56", CONV(56, 56, 64, 128, "3", ", stride = 2, pad = 1"), "f" },
+    { "conv 3x3 128->128, 28", CONV(28, 28, 128, 128, "3", ", pad = 1"), "f" },
+    { "conv 3x3 256->256, 14", CONV(14, 14, 256, 256, "3", ", pad = 1"), "f" },
+    { "conv 3x3 512->512, 7", CONV(7, 7, 512, 512, "3", ", pad = 1"), "f" },
+    { "conv 1x1 64->256, 56", CONV(56, 56, 64, 256, "1", ""), "f" },
+    { "conv 5x3 37->29, 113x31", CONV(113, 31, 37, 29, "[5, 3]", ""), "f" },
+    { "step conv 3x3 64->64, 28", CONV_STEP(28, 28, 64, 64, "3", ", pad = 1"), "t" },
+    { "step conv 3x3 s2 32->64, 28", CONV_STEP(28, 28, 32, 64, "3", ", stride = 2, pad = 1"), "t" },
 };
 
 typedef struct {
@@ -88,7 +88,7 @@ static size_t bytes_of(const nnr_info *info)
     return n;
 }
 
-static bool open_side(Side *s, const Kernel *k, const char *path, const char *backend)
+static bool open_side(Side *s, const Work *k, const char *path, const char *backend)
 {
     nnc_options o = { .diag = show, .backend = backend };
     *s = (Side){ .n = nnc_new(&o) };
@@ -155,7 +155,7 @@ static int64_t multiply_adds(const nnc *n, const char *entry)
 }
 
 /* The ratio, or 0 where it could not be measured. */
-static double compare(const Kernel *k, double seconds)
+static double compare(const Work *k, double seconds)
 {
     char path[64];
     snprintf(path, sizeof path, "/tmp/nnc-kernel-%ld.nn", (long)getpid());

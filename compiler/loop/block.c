@@ -194,6 +194,13 @@ void lb_store(LFunc *f, LBlock *at, LBuf *buf, LExpr *index, LExpr *value, LExpr
     s->limit = limit && limit->op == LX_CONST && limit->ival >= value->type.lanes ? NULL : limit;
 }
 
+void lb_prefetch(LFunc *f, LBlock *at, LBuf *buf, LExpr *index)
+{
+    LStmt *s = append(f, at, LS_PREFETCH);
+    s->buf = buf;
+    s->index = index;
+}
+
 LStmt *lb_for(LFunc *f, LBlock *at, const char *name, LExpr *lo, LExpr *hi, int64_t step, LForKind k)
 {
     LStmt *s = append(f, at, LS_FOR);

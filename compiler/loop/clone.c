@@ -108,6 +108,9 @@ void lblock_clone(LFunc *f, LMap *m, const LBlock *src, LBlock *dst)
             lmap_set_buf(f, m, s->buf, copy);
             break;
         }
+        case LS_PREFETCH:
+            lb_prefetch(f, dst, lmap_buf(m, s->buf), lx_map(f, m, s->index));
+            break;
         case LS_NOTE:
             lb_note(f, dst, s->note);
             break;

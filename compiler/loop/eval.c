@@ -98,6 +98,18 @@ static void eval_horizontal(Eval *ev, const LExpr *e, Value *out)
             lval_apply(op, kind, kind, out->lane[i], out->lane[i + n], (LVal){ 0, 0 }, &out->lane[i]);
 }
 
+static void eval_zip(Eval *ev, const LExpr *e, Value *out)
+{
+    Value a, b;
+    int half = e->type.lanes / 2, from = e->op == LX_ZIP_HIGH ? half : 0;
+    eval_expr(ev, e->a, &a);
+    eval_expr(ev, e->b, &b);
+    for (int i = 0; i < half; i++) {
+        out->lane[2 * i] = a.lane[from + i];
+        out->lane[2 * i + 1] = b.lane[from + i];
+    }
+}
+
 static void eval_ramp(const LExpr *e, Value *out)
 {
     LVal first = out->lane[0];
@@ -159,6 +171,9 @@ static void eval_expr(Eval *ev, const LExpr *e, Value *out)
     case LX_HADD: case LX_HMIN: case LX_HMAX:
         eval_horizontal(ev, e, out);
         break;
+    case LX_ZIP_LOW: case LX_ZIP_HIGH:
+        eval_zip(ev, e, out);
+        break;
     default:
         eval_lanes(ev, e, out);
         break;
@@ -213,7 +228,7 @@ static void eval_stmt(Eval *ev, const LStmt *s)
     case LS_FOR: eval_for(ev, s); break;
     case LS_IF: eval_block(ev, eval_i64(ev, s->value) ? &s->body : &s->other); break;
     case LS_LOCAL: eval_local(ev, s->buf); break;
-    case LS_NOTE: break;
+    case LS_PREFETCH: case LS_NOTE: break;
     }
 }
 

@@ -49,6 +49,7 @@ typedef enum {
     LX_RAMP,    /* a + 0, a + 1, ... : vector of an integer scalar */
     LX_LANE,    /* lane ival of vector a */
     LX_HADD, LX_HMIN, LX_HMAX, /* all lanes of a to a scalar, fixed binary tree: halves folded */
+    LX_ZIP_LOW, LX_ZIP_HIGH,   /* vectors a0 b0 a1 b1 ... of the lower, the upper halves of a and b */
     /* math: expanded to the above by loop_expand_math before a back end sees it (f32 only) */
     LX_EXP, LX_LOG, LX_TANH, LX_ERF, LX_SIN, LX_POW
 } LOp;
@@ -86,7 +87,10 @@ struct LExpr {
     const LBuf *buf;
 };
 
-typedef enum { LS_LET, LS_VAR, LS_SET, LS_STORE, LS_FOR, LS_IF, LS_LOCAL, LS_NOTE } LStmtKind;
+typedef enum {
+    LS_LET, LS_VAR, LS_SET, LS_STORE, LS_FOR, LS_IF, LS_LOCAL, LS_NOTE,
+    LS_PREFETCH /* buf[index] will be read soon; no effect otherwise, and any index is allowed */
+} LStmtKind;
 typedef enum { LF_SERIAL, LF_PARALLEL, LF_UNROLL /* the printer may leave that to the compiler */ } LForKind;
 
 typedef struct {
@@ -97,8 +101,8 @@ typedef struct {
 struct LStmt {
     LStmtKind kind;
     LVar *var;            /* LET, VAR (mutable), SET, FOR */
-    LBuf *buf;            /* STORE, LOCAL */
-    LExpr *index, *value; /* STORE; LET, VAR, SET: value; IF: value is the condition */
+    LBuf *buf;            /* STORE, LOCAL, PREFETCH */
+    LExpr *index, *value; /* STORE (PREFETCH: index); LET, VAR, SET: value; IF: value is the condition */
     LExpr *limit;         /* STORE of a vector: only the first `limit` lanes; NULL: all */
     LExpr *lo, *hi;       /* FOR: [lo, hi) by step */
     int64_t step;
@@ -233,6 +237,7 @@ void lb_store(LFunc *f, LBlock *at, LBuf *buf, LExpr *index, LExpr *value, LExpr
 /* Appends a loop; returns its statement (body empty, variable made). */
 LStmt *lb_for(LFunc *f, LBlock *at, const char *name, LExpr *lo, LExpr *hi, int64_t step, LForKind k);
 LStmt *lb_if(LFunc *f, LBlock *at, LExpr *cond);
+void lb_prefetch(LFunc *f, LBlock *at, LBuf *buf, LExpr *index);
 void lb_note(LFunc *f, LBlock *at, const char *note);
 
 /* ---- text, checks, transformations ---- */

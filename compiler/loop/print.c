@@ -203,6 +203,11 @@ static void print_stmt(const LStmt *s, Text *out, int depth)
         print_table(s->buf, out);
         text_add(out, "\n");
         break;
+    case LS_PREFETCH:
+        text_addf(out, "prefetch %%%s[", s->buf->name);
+        print_expr(s->index, out, 0);
+        text_add(out, "]\n");
+        break;
     case LS_NOTE:
         text_add(out, "note ");
         print_string(s->note, out);

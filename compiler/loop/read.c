@@ -64,7 +64,8 @@ static void read_set(Reader *r, LBlock *b)
     s->value = read_expr(r);
 }
 
-static void read_store(Reader *r, LBlock *b)
+/* "%buffer[index", of a statement of this kind */
+static LStmt *read_place(Reader *r, LBlock *b, LStmtKind kind)
 {
     Span at = r->token.span;
     const char *name = read_name(r, T_LOCAL, "a buffer");
@@ -73,10 +74,16 @@ static void read_store(Reader *r, LBlock *b)
         r->token.span = at;
         read_fail(r, "there is no buffer %%%s here", name);
     }
-    LStmt *s = append(r, b, LS_STORE);
+    LStmt *s = append(r, b, kind);
     s->buf = r->failed ? NULL : found->buf;
     read_expect(r, "[");
     s->index = read_expr(r);
+    return s;
+}
+
+static void read_store(Reader *r, LBlock *b)
+{
+    LStmt *s = read_place(r, b, LS_STORE);
     if (read_accept(r, ";"))
         s->limit = read_expr(r);
     read_expect(r, "]");
@@ -158,6 +165,9 @@ static void read_stmt(Reader *r, LBlock *b)
         read_definition(r, b, true);
     } else if (read_accept(r, "store")) {
         read_store(r, b);
+    } else if (read_accept(r, "prefetch")) {
+        read_place(r, b, LS_PREFETCH);
+        read_expect(r, "]");
     } else if (read_accept(r, "for")) {
         read_for(r, b, LF_SERIAL);
     } else if (read_accept(r, "parallel")) {
@@ -178,7 +188,7 @@ static void read_stmt(Reader *r, LBlock *b)
         if (read_accept(r, "="))
             read_table(r, buf);
     } else {
-        read_fail(r, "expected a statement (let, var, store, for, parallel for, unroll for, if, local, note)");
+        read_fail(r, "expected a statement (let, var, store, for, parallel for, unroll for, if, local, prefetch, note)");
     }
 }
 

@@ -67,6 +67,7 @@ typedef struct {
     bool sweep;        /* the vector tiles follow one another while a group of rows stays in cache, not the
                           groups while a vector tile's panel does */
     TilePack pack[2];
+    bool ahead;        /* prefetch what the next panel, or the next block of a piece's, is made of */
     int block;         /* a summed index, OUTER only, or -1 */
     int64_t depth;
     int split;         /* a summed index cut into `chunks` parts with sums of their own, or -1 */

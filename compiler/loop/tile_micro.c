@@ -11,21 +11,20 @@ static bool depends(const Tiler *m, int o, int k) { return k >= 0 && m->c->opera
 
 /* ---- values ---- */
 
-/* Scalar code of `load` at lane variable `lane`, made into lanes from base on; NULL when that cannot be. */
-static LExpr *vector_load(Tiler *m, int o, LExpr *const *index, int limit, LBlock *at)
+LExpr *tile_vector_load(Tiler *m, int o, LExpr *const *index, int along, int limit, LBlock *at)
 {
     LContract *c = m->c;
     LFunc *f = m->f;
-    int vec = m->t->vec, lanes = m->t->lanes;
+    int lanes = m->t->lanes;
     LVar *lane = lfunc_var(f, "lane", ltype(LK_I64, 1), false);
     lane->ranged = true;
-    lane->max = c->extent[vec] - 1;
+    lane->max = c->extent[along] - 1;
     LExpr *at_lane[TILE_MAX_INDEX];
     for (int k = 0; k < c->n_index; k++)
-        at_lane[k] = k == vec ? lx_var(f, lane) : index[k];
+        at_lane[k] = k == along ? lx_var(f, lane) : index[k];
     LBlock scalar = { 0 };
     LExpr *value = c->load(c->user, o, &scalar, at_lane);
-    LVec v = lvec_new(f, lane, index[vec], lanes, limit < lanes ? lx_i64(f, limit) : NULL);
+    LVec v = lvec_new(f, lane, index[along], lanes, limit < lanes ? lx_i64(f, limit) : NULL);
     v.gathers_max = INT32_MAX;
     LBlock out = { 0 };
     if (!lvec_block(&v, &scalar, &out))
@@ -70,7 +69,7 @@ static LExpr *operand_value(Tiler *m, int o, LExpr *const *index, const TileSpot
     } else if (lanes == 1 || !depends(m, o, m->t->vec)) {
         value = c->load(c->user, o, at, index);
     } else {
-        value = vector_load(m, o, index, limit, at);
+        value = tile_vector_load(m, o, index, m->t->vec, limit, at);
         if (!value)
             value = lane_by_lane_load(m, o, index, limit, at);
     }
@@ -107,6 +106,48 @@ static LExpr *only_live(Tiler *m, LExpr *value, int limit)
     return lx_select(f, live, value, lx_float(f, 0));
 }
 
+/* What lies where the next panel of an operand begins, or, of a panel of a piece, the next block. */
+static void prefetch_next(Tiler *m, int o, LExpr *const *base, const TileSpot *spot, LExpr *lane, LBlock *at)
+{
+    LContract *c = m->c;
+    LFunc *f = m->f;
+    const LTile *t = m->t;
+    if (t->pack[o] == PACK_WHOLE) {
+        LExpr *next = tile_pack_offset(m, o, base, lx_add(f, spot->panel, lx_i64(f, 1)));
+        lb_prefetch(f, at, m->panel[o], lx_add(f, next, lane));
+        return;
+    }
+    LExpr *index[TILE_MAX_INDEX];
+    LBlock lets = { 0 };
+    for (int k = 0; k < c->n_index; k++)
+        index[k] = base[k];
+    if (t->pack[o] == PACK_PIECE)
+        index[t->block] = lx_add(f, index[t->block], lx_i64(f, t->depth));
+    else
+        index[t->vec] = lx_add(f, index[t->vec], lx_i64(f, tile_width(t)));
+    index[t->vec] = lx_add(f, index[t->vec], lane);
+    LExpr *value = c->load(c->user, o, &lets, index);
+    if (value->op == LX_LOAD && !lets.len)
+        lb_prefetch(f, at, (LBuf *)value->buf, value->a);
+}
+
+/* Each tile of a panel fetches one column of the next, so that memory is asked for evenly. */
+static void prefetch(Tiler *m, LExpr *const *base, const TileSpot *spot, LBlock *at)
+{
+    LFunc *f = m->f;
+    const LTile *t = m->t;
+    for (int o = 0; o < m->c->n_operand; o++) {
+        if (!depends(m, o, t->vec) || depends(m, o, t->row[0]) || depends(m, o, t->row[1]))
+            continue;
+        for (int col = 0; col < t->cols; col++) {
+            LExpr *number = spot->number ? lx_bin(f, LX_MOD, spot->number, lx_i64(f, t->cols)) : lx_i64(f, col);
+            prefetch_next(m, o, base, spot, lx_mul(f, number, lx_i64(f, t->lanes)), at);
+            if (spot->number)
+                break;
+        }
+    }
+}
+
 /* acc += product for every accumulator, at one place of the summed indices. cols and limit: columns
  * that take part, and lanes of the last of them. */
 static void multiply_add(Tiler *m, Accs *a, const TileSpot *spot, LExpr *const *base, int cols, int limit,
@@ -116,6 +157,8 @@ static void multiply_add(Tiler *m, Accs *a, const TileSpot *spot, LExpr *const *
     LFunc *f = m->f;
     const LTile *t = m->t;
     LExpr *made[2][TILE_MAX_ACC] = { { NULL } };
+    if (t->ahead)
+        prefetch(m, base, spot, at);
     for (int i1 = 0; i1 < a->n1; i1++)
         for (int i0 = 0; i0 < a->n0; i0++)
             for (int col = 0; col < cols; col++) {

@@ -32,9 +32,12 @@ typedef struct {
     LExpr *panel;                 /* number of the vector tile (for packed operands) */
     int cols, limit;              /* vectors along vec; lanes of the last one (== lanes: all) */
     int rows[2];
+    LExpr *number;                /* of the tile among those that share the panel; NULL: too few share it */
     LExpr *kept_at;               /* first element of the tile in m->kept */
 } TileSpot;
 
+/* Lanes of operand o from index[along] on, as load gives them; NULL where that cannot be made of vectors. */
+LExpr *tile_vector_load(Tiler *m, int o, LExpr *const *index, int along, int limit, LBlock *at);
 /* The tile's sums: of everything, then stored; or, with m->kept, of one block, added to what waits there. */
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at);
 /* Stores what waits in m->kept; n: its rows (spot->rows: how they lie). */

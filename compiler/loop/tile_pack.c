@@ -69,11 +69,107 @@ static LStmt *sum_loop(Tiler *m, int o, int k, LExpr **index, LBlock *at)
     return loop;
 }
 
+/* ---- by squares of lanes x lanes, turned in registers ---- */
+
+/* The summed index along which operand o is contiguous, when its panels are better made by squares; or -1. */
+static int turned_along(const Tiler *m, int o, int64_t n)
+{
+    const LContract *c = m->c;
+    if (c->operand[o].stride[m->t->vec] == 1 || m->t->lanes < 4 || n < m->t->lanes / 2)
+        return -1;
+    for (int k = c->n_out; k < c->n_index; k++)
+        if (sum_in_panel(m, o, k) && c->operand[o].stride[k] == 1 && panel_extent(m, o, k) >= m->t->lanes)
+            return k;
+    return -1;
+}
+
+/* Rows row[0 .. lanes-1] become columns: log2(lanes) perfect shuffles. */
+static void turn(Tiler *m, LExpr **row, LBlock *at)
+{
+    LFunc *f = m->f;
+    int lanes = m->t->lanes;
+    for (int stage = 1; stage < lanes; stage *= 2) {
+        LExpr *next[16];
+        for (int i = 0; i < lanes / 2; i++) {
+            next[2 * i] = lx_bin(f, LX_ZIP_LOW, row[i], row[i + lanes / 2]);
+            next[2 * i + 1] = lx_bin(f, LX_ZIP_HIGH, row[i], row[i + lanes / 2]);
+        }
+        for (int i = 0; i < lanes; i++)
+            row[i] = lx_var(f, lb_let(f, at, "turned", next[i]));
+    }
+}
+
+/* One square; false where the operand's values cannot be made as vectors. */
+static bool pack_square(Tiler *m, int o, int along, LExpr *const *base, LExpr *panel, LExpr *lane, int64_t n, LBlock *at)
+{
+    LFunc *f = m->f;
+    int lanes = m->t->lanes, vec = m->t->vec;
+    LExpr *row[16], *index[TILE_MAX_INDEX];
+    for (int k = 0; k < m->c->n_index; k++)
+        index[k] = base[k];
+    LExpr *first = lx_mul(f, panel, lx_i64(f, tile_width(m->t)));
+    for (int i = 0; i < lanes; i++) { /* behind the last there is the last again */
+        LExpr *j = lx_add(f, lane, lx_i64(f, i));
+        if (n % lanes)
+            j = lx_bin(f, LX_MIN, j, lx_i64(f, n - 1));
+        index[vec] = lx_add(f, first, j);
+        LExpr *value = tile_vector_load(m, o, index, along, lanes, at);
+        if (!value)
+            return false;
+        row[i] = lx_var(f, lb_let(f, at, "row", value));
+    }
+    turn(m, row, at);
+    for (int i = 0; i < lanes; i++) {
+        index[along] = lx_add(f, base[along], lx_i64(f, i));
+        lb_store(f, at, m->panel[o], lx_add(f, tile_pack_offset(m, o, index, panel), lane), row[i], NULL);
+    }
+    return true;
+}
+
+static bool pack_squares(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n, LBlock *at)
+{
+    LFunc *f = m->f;
+    int along = turned_along(m, o, n), lanes = m->t->lanes;
+    if (along < 0)
+        return false;
+    LBlock out = { 0 }, *in = &out;
+    for (int k = m->c->n_out; k < m->c->n_index; k++)
+        if (sum_in_panel(m, o, k) && k != along)
+            in = &sum_loop(m, o, k, index, in)->body;
+    bool block = m->t->pack[o] == PACK_PIECE && along == m->t->block;
+    LExpr *lo = block ? m->block_lo : lx_i64(f, 0), *hi = block ? m->block_hi : lx_i64(f, m->c->extent[along]);
+    LExpr *length = lx_bin(f, LX_SUB, hi, lo), *rest = lx_bin(f, LX_MOD, length, lx_i64(f, lanes));
+    if (block && m->t->depth % lanes == 0 && m->c->extent[along] % lanes == 0)
+        rest = lx_i64(f, 0);
+    LExpr *end = lx_bin(f, LX_SUB, hi, rest);
+    LStmt *squares = lb_for(f, in, "k", lo, end, lanes, LF_SERIAL);
+    LStmt *lane = lb_for(f, &squares->body, "j", lx_i64(f, 0), lx_i64(f, n), lanes, LF_SERIAL);
+    index[along] = lx_var(f, squares->var);
+    if (!pack_square(m, o, along, index, panel, lx_var(f, lane->var), n, &lane->body))
+        return false;
+    if (!(rest->op == LX_CONST && rest->ival == 0)) {
+        LStmt *last = lb_for(f, in, "k", end, hi, 1, LF_SERIAL);
+        LStmt *j = lb_for(f, &last->body, "j", lx_i64(f, 0), lx_i64(f, n), 1, LF_SERIAL);
+        index[along] = lx_var(f, last->var);
+        index[m->t->vec] = lx_add(f, lx_mul(f, panel, lx_i64(f, tile_width(m->t))), lx_var(f, j->var));
+        LExpr *value = m->c->load(m->c->user, o, &j->body, index);
+        LExpr *to = lx_add(f, tile_pack_offset(m, o, index, panel), lx_var(f, j->var));
+        lb_store(f, &j->body, m->panel[o], to, value, NULL);
+    }
+    for (int i = 0; i < out.len; i++)
+        lb_append(f, at, out.data[i]);
+    return true;
+}
+
+/* ---- whole panels ---- */
+
 /* The summed indices inside one panel, then the lanes: innermost what is contiguous in the operand. */
 static void pack_panel(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n, LBlock *at)
 {
     LContract *c = m->c;
     LFunc *f = m->f;
+    if (pack_squares(m, o, index, panel, n, at))
+        return;
     int loops[TILE_MAX_INDEX], n_loops = 0;
     loops[n_loops++] = m->t->vec;
     for (int k = c->n_out; k < c->n_index; k++)

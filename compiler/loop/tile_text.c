@@ -43,11 +43,12 @@ char *loop_tile_print(const LTile *t, Arena *arena)
         return arena_printf(arena, "winograd %d tiles %lld %s", t->winograd, (long long)t->tiles,
                             t->parallel ? "parallel" : "serial");
     return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %s pack %s %s block %d:%lld "
-                               "split %d:%lld %s",
+                               "split %d:%lld %s%s",
                         t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0], t->rows[0],
                         (long long)t->group[0], t->row[1], t->rows[1], (long long)t->group[1], t->sweep ? "sweep" : "stay", PACK[t->pack[0]],
                         PACK[t->pack[1]], t->block, (long long)t->depth, t->split, (long long)t->chunks,
-                        t->parallel ? "parallel" : "serial");
+                        t->parallel ? "parallel" : "serial",
+                        t->ahead ? " ahead" : "");
 }
 
 static bool read_pack(const char *word, TilePack *pack)
@@ -62,7 +63,7 @@ static bool read_pack(const char *word, TilePack *pack)
 
 const char *loop_tile_read(const char *text, LTile *out)
 {
-    char kind[8], how[12], order[8], pack[2][8];
+    char kind[8], how[12], order[8], ahead[8], pack[2][8];
     int end = 0;
     long long chunks, depth, group[2];
     LTile t = { 0 };
@@ -74,10 +75,10 @@ const char *loop_tile_read(const char *text, LTile *out)
     end = 0;
     t.winograd = 0;
     int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %7s pack %7s %7s block %d:%lld "
-                         "split %d:%lld %11s%n",
+                         "split %d:%lld %11s%n %7s%n",
                    kind, &t.vec, &t.lanes, &t.cols, &t.row[0], &t.rows[0], &group[0], &t.row[1], &t.rows[1],
-                   &group[1], order, pack[0], pack[1], &t.block, &depth, &t.split, &chunks, how, &end);
-    if (n != 18 || text[end])
+                   &group[1], order, pack[0], pack[1], &t.block, &depth, &t.split, &chunks, how, &end, ahead, &end);
+    if ((n != 18 && (n != 19 || strcmp(ahead, "ahead") != 0)) || text[end])
         return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12:4 -1:1:1 stay pack none whole block -1:0 "
                "split -1:0 parallel'";
     if (strcmp(kind, "outer") != 0 && strcmp(kind, "dot") != 0)
@@ -95,6 +96,7 @@ const char *loop_tile_read(const char *text, LTile *out)
     t.group[0] = group[0];
     t.group[1] = group[1];
     t.parallel = how[0] == 'p';
+    t.ahead = n == 19;
     *out = t;
     return NULL;
 }
@@ -179,6 +181,11 @@ const char *loop_contract_check(const LContract *c, const LTile *t)
     for (int o = 0; o < 2; o++)
         if ((why = check_pack(c, t, o)))
             return why;
+    if (t->ahead && (dot || t->lanes < 2))
+        return "prefetches without panels";
+    for (int o = 0; o < 2; o++)
+        if (t->ahead && t->pack[o] == PACK_PIECE && t->block < 0)
+            return "prefetches of the next block where there is one only";
     if (t->split == -1)
         return NULL;
     if (t->split < c->n_out || t->split >= c->n_index || t->split == t->vec)

@@ -213,7 +213,8 @@ LExpr *lvec_expr(LVec *v, LExpr *e)
     case LX_LOAD: return vec_load(v, e);
     case LX_CAST: return vec_cast(v, e);
     case LX_EQ: case LX_NE: case LX_LT: case LX_LE: return vec_compare(v, e);
-    case LX_HADD: case LX_HMIN: case LX_HMAX: case LX_LANE: case LX_SPLAT: case LX_RAMP:
+    case LX_HADD: case LX_HMIN: case LX_HMAX: case LX_ZIP_LOW: case LX_ZIP_HIGH: case LX_LANE: case LX_SPLAT:
+    case LX_RAMP:
         return refuse(v, "code that is vectorised already");
     default: return vec_arith(v, e);
     }
@@ -291,6 +292,16 @@ static bool vec_store(LVec *v, const LStmt *s)
     return true;
 }
 
+/* Of the first lane; where that is no place in memory of its own, not at all. */
+static bool vec_prefetch(LVec *v, const LStmt *s)
+{
+    int64_t coef;
+    LExpr *index;
+    if (linear(v, s->index, &coef, &index))
+        lb_prefetch(v->f, v->at, s->buf, index);
+    return true;
+}
+
 static bool vec_for(LVec *v, const LStmt *s)
 {
     if (s->for_kind == LF_PARALLEL || differs(v, s->lo) || differs(v, s->hi) || v->mask)
@@ -341,6 +352,7 @@ static bool vec_stmt(LVec *v, const LStmt *s)
     case LS_STORE: return vec_store(v, s);
     case LS_FOR: return vec_for(v, s);
     case LS_IF: return vec_if(v, s);
+    case LS_PREFETCH: return vec_prefetch(v, s);
     case LS_LOCAL: return refuse(v, "a local buffer of each iteration");
     case LS_NOTE: lb_note(v->f, v->at, s->note); return true;
     }

@@ -73,6 +73,8 @@ static bool check_arith(Check *k, const LExpr *e)
 {
     LType t = e->a->type;
     bool comparison = e->op >= LX_EQ && e->op <= LX_LE;
+    if ((e->op == LX_ZIP_LOW || e->op == LX_ZIP_HIGH) && t.lanes == 1)
+        return fail(k, "'%s' of scalars", lop_name(e->op));
     if (!operand_kinds(e->op, (LKind)t.kind))
         return fail(k, "'%s' is not defined on %s", lop_name(e->op), show(k, t));
     if ((e->b && !same_type(e->b->type, t)) || (e->c && !same_type(e->c->type, t)))
@@ -325,6 +327,12 @@ static bool check_stmt(Check *k, const LStmt *s)
         k->bufs[s->buf->id] = s->buf;
         k->buf_level[s->buf->id] = k->level;
         return true;
+    case LS_PREFETCH:
+        if (!s->buf || s->buf->id < 0 || s->buf->id >= k->f->n_bufs || k->bufs[s->buf->id] != s->buf)
+            return fail(k, "prefetch of a buffer that is not defined here");
+        return check_expr(k, s->index) &&
+               (is_i64(s->index) || fail(k, "prefetch of %%%s: the index is %s, not i64", s->buf->name,
+                                         show(k, s->index->type)));
     case LS_NOTE:
         return s->note || fail(k, "a note without text");
     }

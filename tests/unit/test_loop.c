@@ -43,6 +43,8 @@ static const char WHOLE[] =
     "    var %acc: f32x16 = splat.f32x16(-inf)\n"
     "    %acc = max(%acc, select(load.boolx16 %m[%i], load.f32x16 %x[%i; 100 - %i], splat.f32x16(1e-05)))\n"
     "    let %c: u32x16 = ramp.u32x16(cast.u32(%i)) * splat.u32x16(7u32)\n"
+    "    prefetch %x[%i * 2 + 500]\n"
+    "    let %zip: u32x16 = zip_low(%c, zip_high(%c, splat.u32x16(1u32)))\n"
     "    let %d: u32x16 = xor(%c, shr(%c, splat.u32x16(3u32)))\n"
     "    store %y[%i; 100 - %i], fma(%acc, cast.f32x16(%d), bitcast.f32x16(%c))\n"
     "    unroll for %j = %i to %i + 4 {\n"
@@ -182,6 +184,9 @@ static void test_verifier(void **state)
         { "let %a: f32 = lane.4(load.f32x4 %x[0])", "'lane' cannot make f32 of f32x4" },
         { "let %a: f32x4 = ramp.f32x4(1.0)", "'ramp' cannot make f32x4 of f32" },
         { "let %a: f64 = bitcast.f64(1.0)", "'bitcast' cannot make f64 of f32" },
+        { "let %a: f32 = zip_low(1.0, 2.0)", "'zip_low' of scalars" },
+        { "let %a: f32x4 = zip_high(splat.f32x4(1.0), splat.f32x8(1.0))", "operands of 'zip_high' differ" },
+        { "prefetch %x[1.0]", "the index is f32, not i64" },
         { "let %a: f32 = hadd(1.0)", "'hadd' cannot make f32 of f32" },
         { "let %a: f32 = select(1, 1.0, 2.0)", "'select' cannot make f32 of i64" },
         { "let %a: f32 = select(true, 1.0, splat.f32x4(2.0))", "'select' cannot make f32 of bool" },

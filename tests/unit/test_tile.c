@@ -378,6 +378,9 @@ static LTile random_tile(const LContract *c)
         if (loop_contract_check(c, &t))
             t.pack[o] = PACK_NONE;
     }
+    t.ahead = pick(2);
+    if (loop_contract_check(c, &t))
+        t.ahead = false;
     return t;
 }
 

@@ -322,7 +322,7 @@ static void print_logic(CPrinter *p, const LExpr *e, int at_least)
 static const CHelper HELPER_OF[] = {
     [LX_MIN] = CH_MIN,   [LX_MAX] = CH_MAX,   [LX_ABS] = CH_ABS,   [LX_SQRT] = CH_SQRT,
     [LX_FLOOR] = CH_FLOOR, [LX_ROUND] = CH_ROUND, [LX_HADD] = CH_HADD, [LX_HMIN] = CH_HMIN,
-    [LX_HMAX] = CH_HMAX,
+    [LX_HMAX] = CH_HMAX, [LX_ZIP_LOW] = CH_ZIP_LOW, [LX_ZIP_HIGH] = CH_ZIP_HIGH,
 };
 
 static void print(CPrinter *p, const LExpr *e, int at_least)
@@ -360,6 +360,8 @@ static void print(CPrinter *p, const LExpr *e, int at_least)
     case LX_HADD:
     case LX_HMIN:
     case LX_HMAX: print_call(p, HELPER_OF[e->op], e->a->type, e->a->type, e->a, NULL, NULL); break;
+    case LX_ZIP_LOW:
+    case LX_ZIP_HIGH:
     case LX_MIN:
     case LX_MAX:
     case LX_ABS:

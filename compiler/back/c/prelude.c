@@ -19,6 +19,7 @@ static const char *const HELPER_TAG[] = {
     [CH_MAX] = "_max",      [CH_ABS] = "_abs",     [CH_SQRT] = "_sqrt",   [CH_FLOOR] = "_floor",
     [CH_ROUND] = "_round",  [CH_SELECT] = "_select", [CH_HADD] = "_sum",
     [CH_HMIN] = "_least",   [CH_HMAX] = "_greatest", [CH_BITCAST] = "_bits",
+    [CH_ZIP_LOW] = "_zip_low", [CH_ZIP_HIGH] = "_zip_high",
 };
 
 static const char *type_name(CPrinter *p, LType t)
@@ -343,6 +344,16 @@ static void print_fold(const Entry *e)
         text_addf(e->out, "    return %s%s(%s%s(lo, hi));\n}\n", part, tag, part, pair);
 }
 
+static void print_zip(const Entry *e)
+{
+    int from = e->helper == CH_ZIP_HIGH ? e->lanes / 2 : 0;
+    print_head(e, e->t, arena_printf(e->p->arena, "%s a, %s b", e->t, e->t));
+    text_add(e->out, "    return __builtin_shufflevector(a, b");
+    for (int i = 0; i < e->lanes; i++)
+        text_addf(e->out, ", %d", from + i / 2 + (i % 2 ? e->lanes : 0));
+    text_add(e->out, ");\n}\n");
+}
+
 static void print_bits(const Entry *e, LType from)
 {
     const char *to = c_memory_type((LKind)e->type.kind);
@@ -368,6 +379,8 @@ static void print_use(CPrinter *p, Text *out, const CUse *u)
     case CH_HADD:
     case CH_HMIN:
     case CH_HMAX: print_fold(&e); break;
+    case CH_ZIP_LOW:
+    case CH_ZIP_HIGH: print_zip(&e); break;
     case CH_BITCAST: print_bits(&e, u->from); break;
     default: print_unary(&e); break;
     }

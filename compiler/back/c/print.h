@@ -6,7 +6,7 @@
 /* Static inline functions and types of the prelude, each for one type. */
 typedef enum {
     CH_TYPE, CH_LOAD, CH_STORE, CH_LOAD_N, CH_STORE_N, CH_SPLAT, CH_RAMP, CH_MIN, CH_MAX, CH_ABS,
-    CH_SQRT, CH_FLOOR, CH_ROUND, CH_SELECT, CH_HADD, CH_HMIN, CH_HMAX, CH_BITCAST
+    CH_SQRT, CH_FLOOR, CH_ROUND, CH_SELECT, CH_HADD, CH_HMIN, CH_HMAX, CH_ZIP_LOW, CH_ZIP_HIGH, CH_BITCAST
 } CHelper;
 
 typedef struct {

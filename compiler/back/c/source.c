@@ -1,6 +1,7 @@
 /* NAME.c: the kernels as static functions, the entry points that call them, and optionally wrappers
  * of one signature. */
 #include "back/c/print.h"
+#include "loop/expr.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -124,6 +125,13 @@ static void print_stmt(CPrinter *p, const LStmt *s)
         if (!p->uses_of.buf[s->buf->id])
             break;
         print_local(p, s->buf);
+        break;
+    case LS_PREFETCH:
+        indent(p);
+        text_addf(&p->out, "__builtin_prefetch((const void *)((uintptr_t)%s + %du * (uintptr_t)(",
+                  p->buf_name[s->buf->id], lkind_bytes(s->buf->kind));
+        c_expr(p, s->index);
+        text_add(&p->out, ")));\n");
         break;
     case LS_NOTE:
         if (p->options.no_comments)

@@ -22,7 +22,7 @@ static void count_block(BackUses *c, const LBlock *block)
         const LStmt *s = block->data[i];
         if (s->kind == LS_LET && c->var[s->var->id] == 0)
             continue;
-        if (s->kind == LS_STORE)
+        if (s->kind == LS_STORE || s->kind == LS_PREFETCH)
             c->buf[s->buf->id]++;
         count_block(c, &s->other);
         count_block(c, &s->body);

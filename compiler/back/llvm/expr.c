@@ -135,6 +135,16 @@ static LLVMValueRef lower_load(Lower *g, const LExpr *e)
     return e->type.kind == LK_BOOL ? LLVMBuildICmp(g->b, LLVMIntNE, v, LLVMConstNull(type), "") : v;
 }
 
+void low_prefetch(Lower *g, const LStmt *s)
+{
+    /* the place may be outside the buffer: no in-bounds promise */
+    LLVMValueRef i = low_expr(g, s->index), base = g->frame.buf[s->buf->id];
+    LLVMValueRef p = LLVMBuildGEP2(g->b, low_memory_type(g, ltype(s->buf->kind, 1)), base, &i, 1, "");
+    LLVMValueRef args[4] = { p, LLVMConstInt(g->i32, 0, false), LLVMConstInt(g->i32, 3, false),
+                             LLVMConstInt(g->i32, 1, false) };
+    low_intrinsic(g, "llvm.prefetch", &g->ptr, 1, args, 4);
+}
+
 void low_store(Lower *g, const LStmt *s)
 {
     LType type = s->value->type;
@@ -315,6 +325,15 @@ static LLVMValueRef lower_horizontal(Lower *g, const LExpr *e)
     return v;
 }
 
+static LLVMValueRef lower_zip(Lower *g, const LExpr *e)
+{
+    LLVMValueRef a = low_expr(g, e->a), b = low_expr(g, e->b), which[32];
+    int lanes = e->type.lanes, from = e->op == LX_ZIP_HIGH ? lanes / 2 : 0;
+    for (int i = 0; i < lanes; i++)
+        which[i] = LLVMConstInt(g->i32, (unsigned long long)(from + i / 2 + (i % 2 ? lanes : 0)), false);
+    return LLVMBuildShuffleVector(g->b, a, b, LLVMConstVector(which, (unsigned)lanes), "");
+}
+
 static LLVMValueRef lower_select(Lower *g, const LExpr *e)
 {
     const LExpr *condition = e->a->op == LX_SPLAT ? e->a->a : e->a; /* one for all lanes */
@@ -363,6 +382,8 @@ LLVMValueRef low_expr(Lower *g, const LExpr *e)
     case LX_HADD:
     case LX_HMIN:
     case LX_HMAX: return lower_horizontal(g, e);
+    case LX_ZIP_LOW:
+    case LX_ZIP_HIGH: return lower_zip(g, e);
     default: return lower_binary(g, e); /* exp, log ...: loop_expand_math has turned them into the above */
     }
 }

@@ -71,6 +71,7 @@ LLVMValueRef low_address(const Lower *g, const void *p); /* a constant pointer, 
 /* expr.c */
 LLVMValueRef low_expr(Lower *g, const LExpr *e);
 void low_store(Lower *g, const LStmt *s);
+void low_prefetch(Lower *g, const LStmt *s);
 int64_t low_factor(const Lower *g, const LExpr *e); /* e is a multiple of it; 0 for the constant 0 */
 LLVMValueRef low_table(Lower *g, const LBuf *b);    /* a constant table */
 

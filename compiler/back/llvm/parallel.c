@@ -55,7 +55,7 @@ static void capture_block(Captures *c, const LBlock *block, const BackUses *uses
         capture_expr(c, s->limit);
         capture_expr(c, s->lo);
         capture_expr(c, s->hi);
-        if (s->kind == LS_STORE)
+        if (s->kind == LS_STORE || s->kind == LS_PREFETCH)
             capture_buf(c, s->buf);
         if (s->kind == LS_LOCAL)
             c->buf_seen[s->buf->id] = true;

@@ -178,6 +178,7 @@ static void lower_stmt(Lower *g, const LStmt *s)
         if (g->uses.buf[s->buf->id])
             lower_local(g, s->buf);
         break;
+    case LS_PREFETCH: low_prefetch(g, s); break;
     case LS_NOTE: break;
     }
 }

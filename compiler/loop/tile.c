@@ -129,23 +129,39 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
     each_tile(g, r - 1, spot, number, at_low, run);
 }
 
+void tile_sum_bounds(const Tiler *m, int k, LExpr **lo, LExpr **hi)
+{
+    LFunc *f = m->f;
+    int64_t n = m->c->extent[k], size = (n + m->t->chunks - 1) / (m->t->chunks ? m->t->chunks : 1);
+    *lo = lx_i64(f, 0);
+    *hi = lx_i64(f, n);
+    if (k != m->t->split)
+        return;
+    *lo = lx_mul(f, m->chunk, lx_i64(f, size));
+    LExpr *end = lx_add(f, *lo, lx_i64(f, size));
+    *hi = n % size ? lx_bin(f, LX_MIN, end, *hi) : end;
+}
+
 /* The loops outside the blocks of the sum, then the blocks. */
 static LBlock *block_loops(Tiler *m, TileSpot *spot, LBlock *at)
 {
     LFunc *f = m->f;
     const LTile *t = m->t;
+    LExpr *lo, *hi;
     for (int i = 0; i < m->inner; i++) {
         int k = m->order[i];
-        LStmt *loop = lb_for(f, at, "k", lx_i64(f, 0), lx_i64(f, m->c->extent[k]), 1, LF_SERIAL);
+        tile_sum_bounds(m, k, &lo, &hi);
+        LStmt *loop = lb_for(f, at, "k", lo, hi, 1, LF_SERIAL);
         spot->index[k] = lx_var(f, loop->var);
         at = &loop->body;
     }
-    int64_t n = m->c->extent[t->block];
-    LStmt *loop = lb_for(f, at, "block", lx_i64(f, 0), lx_i64(f, n), t->depth, LF_SERIAL);
+    tile_sum_bounds(m, t->block, &lo, &hi);
+    int64_t n = t->block == t->split ? (m->c->extent[t->block] + t->chunks - 1) / t->chunks : m->c->extent[t->block];
+    LStmt *loop = lb_for(f, at, "block", lo, hi, t->depth, LF_SERIAL);
     m->block_lo = lx_var(f, loop->var);
     m->block_hi = lx_add(f, m->block_lo, lx_i64(f, t->depth));
-    if (n % t->depth)
-        m->block_hi = lx_bin(f, LX_MIN, m->block_hi, lx_i64(f, n));
+    if (n % t->depth || (t->block == t->split && m->c->extent[t->block] % n))
+        m->block_hi = lx_bin(f, LX_MIN, m->block_hi, hi);
     return &loop->body;
 }
 
@@ -309,21 +325,47 @@ static int64_t weight(const LContract *c, int k)
     return sum;
 }
 
-/* Summed indices with the farthest steps outermost; the lanes of a DOT tile have a loop of their own. */
+/* Those with the farthest steps outermost; the lanes of a DOT tile have a loop of their own. */
+int tile_order(const LContract *c, const LTile *t, int *order)
+{
+    int n = 0;
+    for (int k = c->n_out; k < c->n_index; k++) {
+        if (c->extent[k] == 1 || (t->kind == TILE_DOT && k == t->vec))
+            continue;
+        int i = n++;
+        for (; i > 0 && weight(c, order[i - 1]) < weight(c, k); i--)
+            order[i] = order[i - 1];
+        order[i] = k;
+    }
+    return n;
+}
+
 static void order_sums(Tiler *m)
 {
-    const LContract *c = m->c;
-    for (int k = c->n_out; k < c->n_index; k++) {
-        if (c->extent[k] == 1 || (m->t->kind == TILE_DOT && k == m->t->vec))
-            continue;
-        int i = m->n_order++;
-        for (; i > 0 && weight(c, m->order[i - 1]) < weight(c, k); i--)
-            m->order[i] = m->order[i - 1];
-        m->order[i] = k;
-    }
+    m->n_order = tile_order(m->c, m->t, m->order);
     for (int i = 0; i < m->n_order && m->t->block >= 0; i++)
         if (m->order[i] == m->t->block)
             m->inner = i;
+}
+
+bool tile_is_outside(const LContract *c, const LTile *t, int k)
+{
+    Tiler m = { .c = (LContract *)c, .t = t };
+    order_sums(&m);
+    for (int i = 0; i < m.inner; i++)
+        if (m.order[i] == k)
+            return true;
+    return false;
+}
+
+int64_t tile_block_steps(const LContract *c, const LTile *t)
+{
+    Tiler m = { .c = (LContract *)c, .t = t };
+    order_sums(&m);
+    int64_t n = 1;
+    for (int i = m.inner; i < m.n_order; i++)
+        n *= m.order[i] == t->block ? t->depth : c->extent[m.order[i]];
+    return n;
 }
 
 int64_t tile_piece_count(const LContract *c, const LTile *t, int o)
@@ -380,10 +422,6 @@ void loop_contract(LContract *c)
     LTile t;
     if (!tuning || !tuned(&joined, key, &t))
         t = loop_contract_pick(&joined);
-    if (c->serial) {
-        t.parallel = false;
-        t.split = -1;
-    }
     if (tuning && tuning->seen)
         tuning->seen(tuning->user, &joined, key, &t);
     c->func->schedule = loop_tile_words(&t, c->func->arena);

@@ -217,16 +217,9 @@ static void sum_loops(Tiler *m, Accs *a, const TileSpot *spot, LExpr **index, in
         return;
     }
     int k = m->order[depth];
-    LExpr *lo = lx_i64(f, 0), *hi = lx_i64(f, c->extent[k]);
-    if (k == m->t->block) {
-        lo = m->block_lo;
-        hi = m->block_hi;
-    } else if (k == m->t->split) {
-        int64_t size = (c->extent[k] + m->t->chunks - 1) / m->t->chunks;
-        lo = lx_mul(f, m->chunk, lx_i64(f, size));
-        LExpr *end = lx_add(f, lo, lx_i64(f, size));
-        hi = c->extent[k] % size ? lx_bin(f, LX_MIN, end, hi) : end;
-    }
+    LExpr *lo = m->block_lo, *hi = m->block_hi;
+    if (k != m->t->block)
+        tile_sum_bounds(m, k, &lo, &hi);
     bool small = depth == m->n_order - 1 && m->t->kind == TILE_OUTER && c->extent[k] <= 4;
     LStmt *loop = lb_for(f, at, "k", lo, hi, 1, small ? LF_UNROLL : LF_SERIAL);
     index[k] = lx_var(f, loop->var);

@@ -50,5 +50,13 @@ int64_t tile_piece_count(const LContract *c, const LTile *t, int o);
 int64_t tile_pack_count(const Tiler *m, int o);
 /* First element of the row of lanes of a packed operand at the given index values and panel. */
 LExpr *tile_pack_offset(const Tiler *m, int o, LExpr *const *index, LExpr *panel);
+/* The summed indices that have loops, outermost first; returns how many. */
+int tile_order(const LContract *c, const LTile *t, int *order);
+/* Is summed index k a loop around the blocks? */
+bool tile_is_outside(const LContract *c, const LTile *t, int k);
+/* Bounds of the loop over summed index k: all of it, or the chunk's. */
+void tile_sum_bounds(const Tiler *m, int k, LExpr **lo, LExpr **hi);
+/* Steps of the sum in one of its blocks. */
+int64_t tile_block_steps(const LContract *c, const LTile *t);
 static inline int64_t tile_width(const LTile *t) { return (int64_t)t->lanes * t->cols; }
 #endif

@@ -20,6 +20,8 @@ char *loop_contract_key(const LContract *c, Arena *arena)
     static const char *const NAME[] = { "a", "b" };
     Text text = { .arena = arena };
     text_addf(&text, "%s/%d", c->target->name, c->target->vector_bytes);
+    if (c->serial)
+        text_add(&text, " serial");
     add_list(&text, "out", c->extent, c->n_out);
     add_list(&text, "sum", c->extent + c->n_out, c->n_index - c->n_out);
     add_list(&text, "y", c->out_stride, c->n_out);
@@ -133,13 +135,15 @@ static const char *check_pack(const LContract *c, const LTile *t, int o)
 {
     if (t->pack[o] == PACK_NONE)
         return NULL;
+    if (t->pack[o] == PACK_WHOLE && c->serial)
+        return "panels in shared memory inside a parallel loop";
     if (o >= c->n_operand || t->kind != TILE_OUTER || t->lanes < 2 || !c->operand[o].stride[t->vec])
         return "panels of an operand that has no lanes";
     for (int r = 0; r < 2; r++)
         if (t->row[r] >= 0 && c->operand[o].stride[t->row[r]])
             return "panels of an operand that changes along the rows";
-    if (t->pack[o] == PACK_PIECE && t->split >= 0)
-        return "panels of a piece of a split sum";
+    if (t->pack[o] == PACK_PIECE && t->split >= 0 && t->split != t->block && !tile_is_outside(c, t, t->split))
+        return "panels of a piece that hold a split index";
     if (t->pack[o] == PACK_PIECE && tile_piece_count(c, t, o) > MOST_LOCAL)
         return "panels of a piece that are too large for local memory";
     return NULL;
@@ -151,7 +155,7 @@ static const char *check_block(const LContract *c, const LTile *t)
         return NULL;
     if (t->kind != TILE_OUTER || t->block < c->n_out || t->block >= c->n_index || c->extent[t->block] < 2)
         return "blocks of what is not summed";
-    if (t->split >= 0 || t->depth < 1 || t->depth > c->extent[t->block])
+    if (t->depth < 1 || t->depth > c->extent[t->block])
         return "blocks of a depth that does not fit";
     double sums = (double)tile_width(t);
     for (int r = 0; r < 2; r++)
@@ -171,6 +175,8 @@ const char *loop_contract_check(const LContract *c, const LTile *t)
         return "a number of lanes that the target does not have";
     if (t->cols < 1 || (t->vec < 0 && t->cols != 1))
         return "no columns";
+    if (c->serial && (t->parallel || t->split >= 0))
+        return "parallel work inside a parallel loop";
     const char *why = check_rows(c, t);
     if (why)
         return why;

@@ -366,7 +366,10 @@ static LTile random_tile(const LContract *c)
     if (summed && t.kind == TILE_OUTER && pick(2)) {
         t.block = sum;
         t.depth = 1 + pick(c->extent[sum]);
-    } else if (summed) {
+    }
+    if (summed && t.kind == TILE_OUTER && pick(2))
+        sum = c->n_out + (int)pick(c->n_index - c->n_out);
+    if (summed && sum != t.vec && c->extent[sum] > 1 && pick(2)) {
         int64_t size = 1 + pick(c->extent[sum]);
         t.split = sum;
         t.chunks = (c->extent[sum] + size - 1) / size;

@@ -1,0 +1,353 @@
+/* What a schedule costs, in cycles of one core: a rough model of a machine that starts two fused
+ * multiply-adds and two loads a cycle with a latency of four, and of two caches. Arithmetic: a step of a
+ * tile costs max(multiply-adds, loads, 10) / 2, edges are charged as the smaller tiles they are, results by
+ * the vector. Memory: what each operand's lines cost depends on where they were left the last time, and
+ * that on how much passes by meanwhile. The numbers were measured; only the order they give matters. */
+#include "loop/tile_pick.h"
+
+#include <math.h>
+
+static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
+
+static int64_t all_steps(const LContract *c)
+{
+    int64_t n = 1;
+    for (int k = c->n_out; k < c->n_index; k++)
+        n *= c->extent[k];
+    return n;
+}
+
+/* ---- arithmetic ---- */
+
+/* Cycles of one step of a tile of n0 x n1 rows and cols columns. */
+static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
+{
+    double loads = 0, work = (double)(n0 * n1 * cols);
+    for (int o = 0; o < c->n_operand; o++) {
+        double own = 1;
+        bool on_vec = stride(c, o, t->vec) != 0;
+        if (stride(c, o, t->row[0]))
+            own *= (double)n0;
+        if (stride(c, o, t->row[1]))
+            own *= (double)n1;
+        if (on_vec)
+            own *= (double)cols;
+        bool apart = on_vec && t->lanes > 1 && t->pack[o] == PACK_NONE && stride(c, o, t->vec) != 1;
+        loads += apart ? own * t->lanes * 2 : own; /* lanes collected one by one */
+        /* Rows a multiple of 4 KiB apart share one cache set: more of them than ways push each other out. */
+        if (stride(c, o, t->row[0]) && stride(c, o, t->row[0]) % 1024 == 0 && n0 > 6)
+            loads += own;
+    }
+    double most = work > loads ? work : loads, issued = (work + loads + 3) / 5.5;
+    most = (most > 10 ? most : 10) / 2; /* fewer accumulators wait for one another */
+    return most > issued ? most : issued;
+}
+
+static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
+{
+    double outputs = (double)(n0 * n1);
+    if (t->kind == TILE_DOT)
+        return outputs * ((double)cols + 10);
+    bool apart = t->lanes > 1 && t->vec >= 0 && c->out_stride[t->vec] != 1;
+    double each = apart ? t->lanes * 2 : 1.5;
+    for (int r = 0; r < 2; r++) /* rows on pages of their own */
+        if (t->row[r] >= 0 && t->rows[r] > 1 && c->out_stride[t->row[r]] >= 1024)
+            each += 1.5;
+    return outputs * (double)cols * each;
+}
+
+/* Cycles of the whole grid for tiles of this size, edges included. */
+static double grid_cycles(const LContract *c, const LTile *t)
+{
+    bool dot = t->kind == TILE_DOT;
+    int64_t others = 1, steps = all_steps(c);
+    for (int k = 0; k < c->n_out; k++)
+        if (k != t->row[0] && k != t->row[1] && (dot || k != t->vec))
+            others *= c->extent[k];
+    /* Of each dimension, two sizes of tiles and how many there are: rows, rows, vectors. */
+    int64_t size[3][2] = { { 1, 0 }, { 1, 0 }, { 1, 0 } }, count[3][2] = { { 1, 0 }, { 1, 0 }, { 1, 0 } };
+    for (int r = 0; r < 2; r++)
+        if (t->row[r] >= 0) {
+            TileCut cut = tile_cut(c->extent[t->row[r]], t->rows[r]);
+            size[r][0] = cut.rows;
+            size[r][1] = cut.rows - 1;
+            count[r][0] = cut.tall;
+            count[r][1] = cut.count - cut.tall;
+        }
+    if (dot) {
+        size[2][0] = t->cols;
+        steps = steps / c->extent[t->vec] * ((c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
+    } else if (t->vec >= 0) {
+        int64_t rest = c->extent[t->vec] % tile_width(t);
+        size[2][0] = t->cols;
+        size[2][1] = (rest + t->lanes - 1) / t->lanes;
+        count[2][0] = c->extent[t->vec] / tile_width(t);
+        count[2][1] = rest != 0;
+    }
+    double sum = 0;
+    for (int variant = 0; variant < 8; variant++) {
+        int e0 = variant & 1, e1 = variant >> 1 & 1, e2 = variant >> 2;
+        double tiles = (double)others * (double)count[0][e0] * (double)count[1][e1] * (double)count[2][e2];
+        if (tiles > 0)
+            sum += tiles * ((double)steps * step_cycles(c, t, size[0][e0], size[1][e1], size[2][e2]) +
+                            store_cycles(c, t, size[0][e0], size[1][e1], size[2][e2]) + 30);
+    }
+    return sum;
+}
+
+double tile_arithmetic(const LContract *c, const LTile *t)
+{
+    LTile ideal = *t;
+    ideal.pack[0] = ideal.pack[1] = PACK_WHOLE;
+    return grid_cycles(c, &ideal);
+}
+
+/* ---- memory ---- */
+
+/* How often things happen, and how much there is of them. */
+typedef struct {
+    const LContract *c;
+    const LTile *t;
+    double steps, inside; /* of the sum: in all, and in one block */
+    double others;        /* output indices that are not in a tile */
+    double vectors;       /* tiles along the lanes */
+    double tiles, groups; /* along the rows */
+    double rows;          /* of one tile */
+} Volume;
+
+static Volume volume_of(const LContract *c, const LTile *t)
+{
+    Volume v = { .c = c, .t = t, .steps = (double)all_steps(c), .others = 1, .vectors = 1, .tiles = 1, .groups = 1,
+                 .rows = 1 };
+    v.inside = t->block < 0 ? v.steps : (double)tile_block_steps(c, t);
+    for (int k = 0; k < c->n_out; k++)
+        if (k != t->row[0] && k != t->row[1] && (t->kind == TILE_DOT || k != t->vec))
+            v.others *= (double)c->extent[k];
+    if (t->kind == TILE_OUTER && t->vec >= 0)
+        v.vectors = (double)((c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
+    for (int r = 0; r < 2; r++)
+        if (t->row[r] >= 0) {
+            int64_t count = tile_cut(c->extent[t->row[r]], t->rows[r]).count;
+            v.tiles *= (double)count;
+            v.groups *= (double)((count + t->group[r] - 1) / t->group[r]);
+            v.rows *= t->rows[r];
+        }
+    return v;
+}
+
+/* Bytes of operand o that are read at all: windows overlap. */
+static double operand_bytes(const LContract *c, int o)
+{
+    double count = 1, span = 1;
+    for (int k = 0; k < c->n_index; k++) {
+        double s = (double)stride(c, o, k);
+        count *= s != 0 ? (double)c->extent[k] : 1;
+        span += (s < 0 ? -s : s) * (double)(c->extent[k] - 1);
+    }
+    return 4 * (count < span ? count : span);
+}
+
+/* The step of the sum that operand o takes most often. */
+static int64_t nearest_step(const LContract *c, int o)
+{
+    int64_t nearest = 0;
+    for (int k = c->n_out; k < c->n_index; k++) {
+        int64_t s = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
+        if (s && c->extent[k] > 1 && (!nearest || s < nearest))
+            nearest = s;
+    }
+    return nearest;
+}
+
+/* Of a cache with so many sets, the part that rows of `lines` cache lines reach when they are `step` floats
+ * apart: a power of two visits the same sets again and again. */
+static double reached(int64_t step, double lines, int64_t sets)
+{
+    int64_t apart = step / 16, common = sets;
+    if (step % 16 || apart == 0)
+        return 1;
+    while (apart % common)
+        common /= 2;
+    double share = lines / (double)common;
+    return share < 1 ? share : 1;
+}
+
+enum { L1_SETS = 64 };
+
+/* Lines by where they come from. */
+typedef struct {
+    double second, third; /* cache; the third, or memory */
+    double lost;          /* cycles: rows on ever new pages, that nothing fetches ahead */
+    double copying;       /* cycles */
+} Traffic;
+
+enum { NEAR_PAGES = 64 * 1024 }; /* floats: what the nearest translation buffer reaches */
+
+/* A sum whose steps are on pages of their own, more than are at hand. */
+static bool scattered(int64_t step, double steps) { return step >= 256 && (double)step * steps >= NEAR_PAGES; }
+
+/* Cycles lost on so many rows of so many lines each. */
+static double lost_on(const LContract *c, double rows, double lines, double bytes)
+{
+    return bytes > 0.75 * (double)c->target->l2 ? rows * (8 + 9 * lines) : rows * 2.5;
+}
+
+/* So many lines are read, when `held` bytes have passed since each was read the last time; but no more of
+ * them come from afar than `passes` over the operand bring in, the others being neighbours' lines. */
+static void add_lines(const LContract *c, Traffic *all, double lines, double held, double share, double most)
+{
+    if (held > 0.6 * (double)c->target->l2 * share) {
+        double far_lines = lines < most ? lines : most;
+        all->third += far_lines;
+        all->second += 0.3 * (lines - far_lines);
+    } else if (held > 0.5 * (double)c->target->l1 * share) {
+        all->second += lines;
+    }
+}
+
+/* Elements of operand o's panels, all together. */
+static double packed_count(const Volume *v, int o)
+{
+    const LContract *c = v->c;
+    double count = v->vectors * (double)tile_width(v->t);
+    for (int k = 0; k < c->n_index; k++)
+        if (k != v->t->vec && stride(c, o, k))
+            count *= (double)c->extent[k];
+    return count;
+}
+
+/* Reading the vectors of an operand that every tile of the rows reads again. */
+static void panel_traffic(const Volume *v, int o, Traffic *all)
+{
+    const LContract *c = v->c;
+    const LTile *t = v->t;
+    double width = (double)tile_width(t), bytes = operand_bytes(c, o), share = 1;
+    double once = v->others * v->vectors * v->steps * t->cols, reads = once * v->tiles, panel = v->inside * width * 4;
+    bool unit = stride(c, o, t->vec) == 1;
+    int64_t step = nearest_step(c, o);
+    /* The first tile of a group finds what was left long ago, the others what the first one left. */
+    double passes = t->sweep ? v->groups : 1, first = once * v->groups, again = reads - first;
+    if (!t->sweep && v->groups > 1 && t->block < 0) {
+        first = once;
+        again = reads - once;
+    }
+    for (int k = 0; k < c->n_out; k++)
+        if (k != t->vec && k != t->row[0] && k != t->row[1] && !stride(c, o, k))
+            passes *= (double)c->extent[k];
+    double copy = unit ? 0.12 : step == 1 && t->lanes >= 4 ? 0.3 : 2;
+    copy += c->costly[o] ? 0.5 : 0;
+    if (t->pack[o] == PACK_NONE) {
+        double lines = width < 16 ? 1 : width / 16;
+        share = reached(step, lines, L1_SETS);
+        all->copying += c->costly[o] ? 2 * reads : 0;
+        if (scattered(step, v->steps)) {
+            all->lost += lost_on(c, first / t->cols, lines, bytes);
+            if (scattered(step, v->inside)) {
+                all->lost += lost_on(c, again / t->cols, lines, bytes);
+                return;
+            }
+        }
+        add_lines(c, all, first, bytes, 1, bytes / 64 * passes);
+        add_lines(c, all, again, t->block < 0 ? panel : panel * 1.2, share, again);
+        return;
+    }
+    if (t->pack[o] == PACK_WHOLE) {
+        double count = packed_count(v, o);
+        all->copying += count * copy + 300;
+        if (unit && scattered(step, v->steps))
+            all->lost += lost_on(c, count / width, width / 16, bytes);
+        add_lines(c, all, count / 16 * 2, count * 8, 1, count);
+        add_lines(c, all, first, count * 4 + bytes, 1, count / 16 * passes);
+        add_lines(c, all, again, panel, 1, again);
+        return;
+    }
+    double packed = v->others * v->vectors * v->groups * v->steps * width;
+    all->copying += packed * copy;
+    if (unit && scattered(step, v->steps))
+        all->lost += lost_on(c, packed / width, width / 16, bytes);
+    else
+        add_lines(c, all, packed / 16, bytes, 1, packed);
+    add_lines(c, all, reads, panel * 0.8, 1, reads);
+}
+
+/* Reading the values that are the same in all lanes: a line has 16 steps, or 16 rows. */
+static void row_traffic(const Volume *v, int o, Traffic *all)
+{
+    const LContract *c = v->c;
+    const LTile *t = v->t;
+    double lines = v->rows * v->steps, held = operand_bytes(c, o), visits = v->others * v->vectors * v->tiles;
+    bool along_rows = stride(c, o, t->row[0]) == 1 && t->rows[0] > 1;
+    if (along_rows)
+        lines = v->steps * (v->rows / t->rows[0]) * (t->rows[0] / 16.0 + 0.7);
+    else if (nearest_step(c, o) == 1)
+        lines /= 16;
+    if (along_rows && scattered(nearest_step(c, o), v->steps)) {
+        all->lost += lost_on(c, visits * v->steps, 1, held);
+        return;
+    }
+    if (t->sweep) /* the group's part alone, between one vector tile and the next */
+        held /= v->groups;
+    if (v->vectors <= 1)
+        held = v->rows * v->steps * 4;
+    double block = v->rows * v->inside * 4 * (along_rows ? 16.0 / t->rows[0] : 1) * v->tiles / v->groups;
+    if (t->block >= 0 && block < held)
+        held = v->vectors <= 1 ? block : held;
+    add_lines(c, all, visits * lines, held, 1, operand_bytes(c, o) / 64 * v->vectors);
+}
+
+/* Vectors along the sum: one operand stays with the outer rows, the other passes by. */
+static void dot_traffic(const Volume *v, int o, Traffic *all)
+{
+    const LContract *c = v->c;
+    const LTile *t = v->t;
+    double rows = 1, held = operand_bytes(c, o);
+    for (int r = 0; r < 2; r++)
+        if (stride(c, o, t->row[r]))
+            rows *= t->rows[r];
+    if (!stride(c, o, t->row[0]))
+        held = rows * v->steps * 4;
+    double passes = 1;
+    for (int k = 0; k < c->n_out; k++)
+        if (!stride(c, o, k))
+            passes *= k == t->row[0] || k == t->row[1]
+                          ? (double)tile_cut(c->extent[k], t->rows[k == t->row[1]]).count
+                          : (double)c->extent[k];
+    add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1, operand_bytes(c, o) / 64 * passes);
+}
+
+static double more_than(double a, double b) { return a > b ? a - b : 0; }
+
+double tile_cost(const LContract *c, const LTile *t)
+{
+    Volume v = volume_of(c, t);
+    Traffic all = { 0 };
+    double work = grid_cycles(c, t), pieces = v.others * v.vectors * v.groups;
+    for (int o = 0; o < c->n_operand; o++) {
+        bool on_rows = stride(c, o, t->row[0]) || stride(c, o, t->row[1]);
+        if (t->kind == TILE_DOT)
+            dot_traffic(&v, o, &all);
+        else if (t->lanes > 1 && stride(c, o, t->vec) && !on_rows)
+            panel_traffic(&v, o, &all);
+        else if (on_rows && !stride(c, o, t->vec))
+            row_traffic(&v, o, &all);
+    }
+    /* Lines arrive beside the arithmetic, up to what the caches deliver. */
+    double cost = work + all.copying + 0.15 * all.second + more_than(2.6 * all.second, 0.6 * work) +
+                  (t->ahead ? 1.2 : 2) * all.third + more_than(8 * all.third, 0.4 * work) + all.lost;
+    if (t->block >= 0) {
+        double tiles = v.others * v.vectors * v.tiles, blocks = v.steps / v.inside;
+        cost += tiles * (v.rows * t->cols * (3 * blocks + 2.5) + 60 * blocks);
+    }
+    if (t->group[0] > 1 || t->group[1] > 1)
+        cost += 60 * pieces;
+    if (t->split >= 0) {
+        double outputs = v.others * v.vectors * v.tiles * v.rows * t->cols;
+        cost += (double)t->chunks * outputs * 4 + 500;
+        pieces *= (double)t->chunks;
+    }
+    if (c->serial || cost <= TILE_FORK_CYCLES)
+        return cost;
+    /* Cores share the pieces evenly, or wait for one another. */
+    double two = ceil(pieces / 2) * 2 / pieces, eight = ceil(pieces / 8) * 8 / pieces;
+    return cost * (1 + 0.5 * (two - 1) + 0.1 * (eight - 1));
+}

@@ -82,8 +82,11 @@ static void read_node(Reader *r, const Node *n, int64_t space, int64_t ratio)
 KernelReads kernel_reads(Arena *arena, const Kernel *kernel)
 {
     Reader r = { .arena = arena, .kernel = kernel };
-    for (int i = 0; i < kernel->results.len; i++)
-        read_node(&r, kernel->results.data[i], type_count(&kernel->results.data[i]->type), 1);
+    for (int i = 0; i < kernel->results.len; i++) {
+        const Node *n = kernel->results.data[i];
+        n = kernel_pads_in_place(kernel, n) ? n->in[0] : n;
+        read_node(&r, n, type_count(&n->type), 1);
+    }
     return r.reads;
 }
 

@@ -81,7 +81,7 @@ static bool moves_units_only(const Node *n)
 /* How the operands of n are read when n is computed at its own position. */
 static How step(const Kernel *k, const Node *n)
 {
-    if ((n->op->flags & (OP_ELEMENTWISE | OP_VIEW)) || moves_units_only(n))
+    if ((n->op->flags & (OP_ELEMENTWISE | OP_VIEW)) || moves_units_only(n) || kernel_pads_in_place(k, n))
         return AT_SAME;
     if (n->op->flags & OP_REDUCE)
         return k->kind == KERNEL_ROWS ? AT_SAME : AT_OTHER;

@@ -148,10 +148,11 @@ void low_prefetch(Lower *g, const LStmt *s)
 void low_store(Lower *g, const LStmt *s)
 {
     LType type = s->value->type;
-    LLVMValueRef p = address(g, s->buf, s->index), v = low_expr(g, s->value);
-    unsigned align = alignment(g, s->buf, s->index);
+    LLVMValueRef v = low_expr(g, s->value);
     if (type.kind == LK_BOOL)
         v = LLVMBuildZExt(g->b, v, low_memory_type(g, type), "");
+    LLVMValueRef p = address(g, s->buf, s->index);
+    unsigned align = alignment(g, s->buf, s->index);
     const LExpr *limit = real_limit(s->limit, type.lanes);
     if (limit) {
         LLVMTypeRef overloads[2] = { LLVMTypeOf(v), g->ptr };

@@ -69,6 +69,8 @@ static void every_operation(void **unused)
             for (int l = 0; l < 5; l++) {
                 bool converts = op == LX_CAST || op == LX_BITCAST, divides = op == LX_DIV || op == LX_MOD;
                 bool counts = op == LX_SHL || op == LX_SHR;
+                if (op == LX_FMA && !ltarget_host()->fma)
+                    continue; /* two roundings there */
                 if (counts || (divides && kind != LK_F32 && kind != LK_F64))
                     continue; /* tested with divisors and counts of their own below */
                 for (int to = LK_F32; to <= (converts ? LK_BOOL : LK_F32); to++) {

@@ -212,6 +212,22 @@ static void targets(void **unused)
     check_target(NULL, NULL, "avx2", "begins with neither + nor -");
 }
 
+/* What LLVM ends the process for becomes a message, and the next module is made as ever. */
+static void what_llvm_gives_up_on(void **unused)
+{
+    (void)unused;
+    Set s = set_new();
+    set_read(&s, STATEMENTS);
+    LlvmOptions o = { .opt = 2, .triple = "x86_64-linux-gnu", .cpu = "x86-64", .features = "-64bit" };
+    const char *why = NULL;
+    assert_null(back_llvm_build(s.arena, s.program, &o, &why));
+    assert_non_null(strstr(why, "LLVM gave up: "));
+    LlvmJit *jit = compile(&s, 2);
+    assert_non_null(back_llvm_symbol(jit, "set_run_twin_a"));
+    back_llvm_free(jit);
+    arena_free(s.arena);
+}
+
 /* The IR of a small kernel, in full: what of the loop IR's facts reaches LLVM. */
 static const char KERNEL[] =
     "program \"t\" c \"t\" source \"t.nn\" weights 128 slots 0\n"
@@ -278,6 +294,7 @@ int main(void)
         cmocka_unit_test(jobs_and_entries),
         cmocka_unit_test(probes),
         cmocka_unit_test(targets),
+        cmocka_unit_test(what_llvm_gives_up_on),
         cmocka_unit_test(facts_in_the_ir),
     };
     return cmocka_run_group_tests_name("llvm: code as interpreted", tests, NULL, NULL);

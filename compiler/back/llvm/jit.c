@@ -52,7 +52,7 @@ typedef struct {
     LLVMMemoryBufferRef code; /* NULL: why */
 } Job;
 
-static void *run_job(void *argument)
+static void make_code(void *argument)
 {
     Job *job = argument;
     LlvmModule *m = module_make(job->arena, job->plan, job->part, job->options, true, &job->why);
@@ -61,6 +61,12 @@ static void *run_job(void *argument)
         job->cost = m->cost;
     }
     back_llvm_dispose(m);
+}
+
+static void *run_job(void *argument)
+{
+    Job *job = argument;
+    rescue_run(job->arena, make_code, job, &job->why);
     return NULL;
 }
 

@@ -111,6 +111,7 @@ struct LlvmModule {
     Target target;
     LlvmCost cost;
     char *fault; /* what LLVM's diagnostic handler said first */
+    bool lost;   /* LLVM gave up in the middle of it */
 };
 /* Lowers what the plan has in that part, verifies, optimises. The arena is this module's alone while it works. */
 LlvmModule *module_make(Arena *arena, const Plan *plan, int part, const LlvmOptions *options, bool in_process,
@@ -118,6 +119,8 @@ LlvmModule *module_make(Arena *arena, const Plan *plan, int part, const LlvmOpti
 /* Machine code of a kind into a buffer that the caller disposes of. */
 LLVMMemoryBufferRef module_generate(LlvmModule *m, bool assembly, const char **why);
 bool module_optimise(LlvmModule *m, int opt, const char **why);
+/* rescue.c: runs work(argument); false with *why when LLVM declared a fatal error in it. */
+bool rescue_run(Arena *arena, void (*work)(void *), void *argument, const char **why);
 double cost_now(void); /* processor seconds of this thread */
 /* An LLVM message as text of ours. */
 char *take_message(Arena *arena, char *message);

@@ -271,7 +271,7 @@ LlvmModule *module_make(Arena *arena, const Plan *plan, int part, const LlvmOpti
 
 void back_llvm_dispose(LlvmModule *m)
 {
-    if (!m)
+    if (!m || m->lost)
         return;
     LLVMDisposeModule(m->module);
     LLVMContextDispose(m->context);

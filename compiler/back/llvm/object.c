@@ -23,12 +23,39 @@ LLVMMemoryBufferRef module_generate(LlvmModule *m, bool assembly, const char **w
     return failed || m->fault ? NULL : out;
 }
 
+typedef struct {
+    Arena *arena;
+    const LProgram *program;
+    const LlvmOptions *options;
+    LlvmModule *module;
+    LlvmKind kind;
+    LLVMMemoryBufferRef data;
+    const char *why;
+} Work;
+
+static void build(void *argument)
+{
+    Work *w = argument;
+    Plan plan = plan_make(w->arena, w->program, w->options, 1);
+    w->module = module_make(w->arena, &plan, 0, w->options, false, &w->why);
+}
+
 LlvmModule *back_llvm_build(Arena *arena, const LProgram *program, const LlvmOptions *options, const char **why)
 {
     if (!back_llvm_target_check(arena, options->triple, options->cpu, options->features, why))
         return NULL;
-    Plan plan = plan_make(arena, program, options, 1);
-    return module_make(arena, &plan, 0, options, false, why);
+    Work w = { .arena = arena, .program = program, .options = options };
+    if (!rescue_run(arena, build, &w, why))
+        return NULL;
+    *why = w.why;
+    return w.module;
+}
+
+static void generate(void *argument)
+{
+    Work *w = argument;
+    w->data = w->kind == LLVM_BITCODE ? LLVMWriteBitcodeToMemoryBuffer(w->module->module)
+                                      : module_generate(w->module, w->kind == LLVM_ASM, &w->why);
 }
 
 int back_llvm_emit(LlvmModule *m, LlvmKind kind, const char *path, const char **why)
@@ -39,11 +66,15 @@ int back_llvm_emit(LlvmModule *m, LlvmKind kind, const char *path, const char **
         LLVMDisposeMessage(text);
         return *why ? -1 : 0;
     }
-    LLVMMemoryBufferRef data = kind == LLVM_BITCODE ? LLVMWriteBitcodeToMemoryBuffer(m->module)
-                                                    : module_generate(m, kind == LLVM_ASM, why);
-    if (!data)
+    Work w = { .module = m, .kind = kind };
+    if (!rescue_run(m->arena, generate, &w, why)) {
+        m->lost = true;
         return -1;
-    *why = text_write_file(m->arena, path, LLVMGetBufferStart(data), LLVMGetBufferSize(data));
-    LLVMDisposeMemoryBuffer(data);
+    }
+    if (w.data) {
+        w.why = text_write_file(m->arena, path, LLVMGetBufferStart(w.data), LLVMGetBufferSize(w.data));
+        LLVMDisposeMemoryBuffer(w.data);
+    }
+    *why = w.why;
     return *why ? -1 : 0;
 }

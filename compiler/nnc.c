@@ -293,22 +293,60 @@ static int cannot(nnc *n, const Graph *g, const char *why)
     return -1;
 }
 
-/* Runs the graph passes over one graph, up to and including `last` (NULL: all of them). */
-static int run_passes(nnc *n, Graph *g, const char *last)
+/* What follows a pass over a graph. */
+static int after_pass(nnc *n, const Pass *pass, Graph *g)
+{
+    const char *fault = n->opt.verify ? graph_verify(g, n->arena) : NULL;
+    if (fault)
+        return internal_fault(n, pass->name, g, fault);
+    dump_graph(n, pass->name, g);
+    return 0;
+}
+
+static int run_pass(nnc *n, const Pass *pass, Graph *g)
 {
     PassCtx ctx = { .arena = n->arena, .target = n->target, .no_fuse = n->opt.no_fuse };
+    Mark since = mark(n);
+    bool ok = pass->run(&ctx, g);
+    stage(n, pass->name, since);
+    return ok ? after_pass(n, pass, g) : cannot(n, g, ctx.why.text);
+}
+
+static int run_module_pass(nnc *n, const Pass *pass)
+{
+    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_layout = n->opt.no_layout };
+    Mark since = mark(n);
+    bool ok = pass->run_module(&ctx, n->module);
+    stage(n, pass->name, since);
+    if (!ok) {
+        diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, ctx.why.text);
+        return -1;
+    }
+    for (int i = 0; i < n->module->graphs.len; i++)
+        if (n->module->graphs.data[i]->kind != GRAPH_BODY && after_pass(n, pass, n->module->graphs.data[i]))
+            return -1;
+    return 0;
+}
+
+/* Runs the passes in order, up to and including `last` (NULL: all of them). only: the name of the entry
+ * point that is wanted, or NULL; the others are left alone where no pass needs the whole module. */
+static int run_passes(nnc *n, const char *last, const char *only)
+{
+    bool whole = !only;
+    for (const Pass *p = PASSES; !whole && p->name; p++) {
+        whole = p->run_module != NULL;
+        if (last && strcmp(p->name, last) == 0)
+            break;
+    }
     for (const Pass *pass = PASSES; pass->name; pass++) {
-        Mark since = mark(n);
-        bool ok = pass->run(&ctx, g);
-        stage(n, pass->name, since);
-        if (!ok)
-            return cannot(n, g, ctx.why.text);
-        if (n->opt.verify) {
-            const char *fault = graph_verify(g, n->arena);
-            if (fault)
-                return internal_fault(n, pass->name, g, fault);
+        if (pass->run_module && run_module_pass(n, pass))
+            return -1;
+        for (int i = 0; pass->run && i < n->module->graphs.len; i++) {
+            Graph *g = n->module->graphs.data[i];
+            bool wanted = g->kind != GRAPH_BODY && (whole || strcmp(g->name, only) == 0);
+            if (wanted && run_pass(n, pass, g))
+                return -1;
         }
-        dump_graph(n, pass->name, g);
         if (last && strcmp(pass->name, last) == 0)
             break;
     }
@@ -317,14 +355,11 @@ static int run_passes(nnc *n, Graph *g, const char *last)
 
 int nnc_compile(nnc *n)
 {
-    for (int i = 0; i < n->module->graphs.len; i++) {
-        Graph *g = n->module->graphs.data[i];
-        if (g->kind == GRAPH_BODY)
-            continue;
-        dump_graph(n, "front", g);
-        if (run_passes(n, g, NULL))
-            return -1;
-    }
+    for (int i = 0; i < n->module->graphs.len; i++)
+        if (n->module->graphs.data[i]->kind != GRAPH_BODY)
+            dump_graph(n, "front", n->module->graphs.data[i]);
+    if (run_passes(n, NULL, NULL))
+        return -1;
     Mark since = mark(n);
     Why why = { .text = "" };
     n->program = assemble(n->module, n->target, n->path, &why);
@@ -627,11 +662,11 @@ int nnc_build(nnc *n, const char *exe)
 
 const char *nnc_pass(int i, const char **doc)
 {
-    static const Pass before = { "front", NULL, "the graph as the front end built it, gradient markers included" };
+    static const Pass before = { "front", NULL, "the graph as the front end built it, gradient markers included", NULL };
     static const Pass after[] = {
-        { "plan", NULL, "offsets in the arena" },
-        { "lower", NULL, "loop IR: a function a kernel, and the calls of every entry point" },
-        { "c", NULL, "the C text" },
+        { "plan", NULL, "offsets in the arena", NULL },
+        { "lower", NULL, "loop IR: a function a kernel, and the calls of every entry point", NULL },
+        { "c", NULL, "the C text", NULL },
     };
     int n = 0;
     while (PASSES[n].name)
@@ -700,12 +735,12 @@ const char *nnc_dump(nnc *n, const char *after, const char *entry)
             return t.data;
         }
     }
+    if (!loops && strcmp(after, "front") != 0 && run_passes(n, after, only ? only->name : NULL))
+        return NULL;
     for (int i = 0; i < n->module->graphs.len; i++) {
         Graph *g = n->module->graphs.data[i];
         if (only && strcmp(g->name, only->name) != 0)
             continue;
-        if (!loops && strcmp(after, "front") != 0 && g->kind != GRAPH_BODY && run_passes(n, g, after))
-            return NULL;
         if (only)
             graph_print(g, &t);
     }

@@ -2,6 +2,7 @@
  * stopping, "best/NAME", and whose metadata holds the position in the run. A checksum over position
  * and values tells a damaged file. Floating point numbers are stored by their bits. */
 #include "runtime/checkpoint.h"
+#include "runtime/layout.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,15 +103,18 @@ typedef struct {
     nnr_tensor *tensors;
     char (*names)[256];
     int n;
+    const void *weights, *slots, *best; /* row major */
 } List;
 
-static void add_block(List *l, const nnr_model *model, bool slots, const char *prefix)
+static void add_block(List *l, const nnr_program *p, const void *rows, bool slots, const char *prefix)
 {
-    for (int i = 0; i < model->program->n_vars; i++) {
-        const nnr_var *v = &model->program->vars[i];
+    void *block = (void *)(uintptr_t)rows; /* only read */
+    const nnr_model model = {p, block, block};
+    for (int i = 0; i < p->n_vars; i++) {
+        const nnr_var *v = &p->vars[i];
         if ((v->kind == NNR_SLOT) != slots) continue;
         snprintf(l->names[l->n], sizeof l->names[0], "%s%s", prefix, v->info.name);
-        l->tensors[l->n] = nnr_var_tensor(model, v, l->names[l->n]);
+        l->tensors[l->n] = nnr_var_tensor(&model, v, l->names[l->n]);
         l->n++;
     }
 }
@@ -118,24 +122,27 @@ static void add_block(List *l, const nnr_model *model, bool slots, const char *p
 /* Tensors in the order of the program, which the checksum follows. */
 static bool list_tensors(List *l, const nnr_model *model, const void *best)
 {
-    size_t max = 2 * (size_t)model->program->n_vars + 1;
+    const nnr_program *p = model->program;
+    size_t max = 2 * (size_t)p->n_vars + 1;
     l->tensors = calloc(max, sizeof *l->tensors);
     l->names = calloc(max, sizeof *l->names);
-    if (!l->tensors || !l->names) return false;
-    add_block(l, model, false, "weights/");
-    add_block(l, model, true, "slots/");
-    if (best) {
-        nnr_model copy = *model;
-        copy.weights = (void *)(uintptr_t)best; /* only read */
-        add_block(l, &copy, false, "best/");
-    }
+    l->weights = nnr_rows(p, model->weights, false);
+    l->slots = nnr_rows(p, model->slots, true);
+    l->best = best ? nnr_rows(p, best, false) : NULL;
+    if (!l->tensors || !l->names || !l->weights || !l->slots || (best && !l->best)) return false;
+    add_block(l, p, l->weights, false, "weights/");
+    add_block(l, p, l->slots, true, "slots/");
+    if (best) add_block(l, p, l->best, false, "best/");
     return true;
 }
 
-static void free_list(List *l)
+static void free_list(List *l, const nnr_model *model, const void *best)
 {
     free(l->tensors);
     free(l->names);
+    nnr_rows_free(l->weights, model->weights);
+    nnr_rows_free(l->slots, model->slots);
+    nnr_rows_free(l->best, best);
 }
 
 static void fill_meta(nnr_meta *meta, int *n, const nnr_program *p, const nnr_train *t, const Pack *pack,
@@ -169,9 +176,10 @@ bool nnr_checkpoint_save(const char *path, const nnr_model *model, const nnr_tra
     nnr_position copy = *at;
     int n_meta = 0;
     nnr_meta *meta = calloc(4 + WORDS / 16 + 1, sizeof *meta);
-    if (!meta || !list_tensors(&list, model, at->best_epoch > 0 ? best : NULL)) {
+    if (at->best_epoch <= 0) best = NULL;
+    if (!meta || !list_tensors(&list, model, best)) {
         free(meta);
-        free_list(&list);
+        free_list(&list, model, best);
         return nnr_no_memory(err, path, 0);
     }
     pack_position(&pack, &copy);
@@ -184,7 +192,7 @@ bool nnr_checkpoint_save(const char *path, const nnr_model *model, const nnr_tra
     fill_meta(meta, &n_meta, model->program, train, &pack, crc);
     bool ok = nnr_tensors_write(path, list.tensors, list.n, meta, n_meta, err);
     free(meta);
-    free_list(&list);
+    free_list(&list, model, best);
     return ok;
 }
 
@@ -262,7 +270,7 @@ static uint32_t visit(const nnr_tensors *file, nnr_model *model, const char *pre
         const nnr_var *v = &model->program->vars[i];
         if ((v->kind == NNR_SLOT) != slots) continue;
         const nnr_tensor *t = nnr_tensors_find(file, prefix, v->info.name);
-        if (into) memcpy((uint8_t *)into + v->offset, t->values, t->end - t->begin);
+        if (into) nnr_layout_store(v, t->values, (uint8_t *)into + v->offset);
         else crc = add_values(crc, t->values, t->end - t->begin);
     }
     return crc;

@@ -1,5 +1,6 @@
 /* A program's blocks of memory, its entries by name, its weights in files. See model.h. */
 #include "runtime/model.h"
+#include "runtime/layout.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,16 +101,20 @@ nnr_status nnr_weights_save(const nnr_model *model, const char *path, nnr_error 
     nnr_meta meta[2] = {{.key = "format", .value = "pt"}, {.key = "program"}};
     int n = 0;
     nnr_tensor *tensors = calloc((size_t)p->n_vars + 1, sizeof *tensors);
-    if (!tensors) {
-        nnr_no_memory(err, path, 0);
+    nnr_model rows = {p, (void *)(uintptr_t)nnr_rows(p, model->weights, false), NULL}; /* only read */
+    if (!tensors || !rows.weights) {
+        free(tensors);
+        nnr_rows_free(rows.weights, model->weights);
+        nnr_no_memory(err, path, p->weights_bytes);
         return NNR_FAILED;
     }
     snprintf(meta[1].value, sizeof meta[1].value, "%s", p->name);
     for (int i = 0; i < p->n_vars; i++)
         if (p->vars[i].kind != NNR_SLOT)
-            tensors[n++] = nnr_var_tensor(model, &p->vars[i], p->vars[i].info.name);
+            tensors[n++] = nnr_var_tensor(&rows, &p->vars[i], p->vars[i].info.name);
     bool ok = nnr_tensors_write(path, tensors, n, meta, 2, err);
     free(tensors);
+    nnr_rows_free(rows.weights, model->weights);
     return ok ? NNR_OK : NNR_FAILED;
 }
 
@@ -201,7 +206,7 @@ static void copy_fitting(nnr_model *model, const nnr_tensors *file, const char *
         const nnr_tensor *found = nnr_tensors_find(file, prefix, v->info.name);
         text[0] = '\0';
         if (v->kind == NNR_SLOT || nnr_var_problem(file, prefix, v, found, text, sizeof text)) continue;
-        memcpy(nnr_var_data(model, v), found->values, found->end - found->begin);
+        nnr_layout_store(v, found->values, nnr_var_data(model, v));
     }
 }
 

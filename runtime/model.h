@@ -11,7 +11,8 @@ const nnr_entry *nnr_entry_exact(const nnr_program *p, const char *name, int64_t
 const nnr_entry *nnr_entry_up_to(const nnr_program *p, const char *name, int64_t batch);
 /* The train block of that name, or the only one when name is NULL. */
 const nnr_train *nnr_train_find(const nnr_program *p, const char *name, nnr_error *err);
-/* The tensor that stands for a variable in a file; name is the variable's, or a longer one. */
+/* The tensor that stands for a variable in a file; name is the variable's, or a longer one. The blocks
+ * of model are row major (runtime/layout.h). */
 nnr_tensor nnr_var_tensor(const nnr_model *model, const nnr_var *var, const char *name);
 /* Appends what is wrong with `found` (NULL: missing) as the file's tensor for var; false when nothing is. */
 bool nnr_var_problem(const nnr_tensors *file, const char *prefix, const nnr_var *var,

@@ -24,12 +24,26 @@ typedef struct {
 
 typedef enum { NNR_PARAM, NNR_STATE, NNR_SLOT } nnr_var_kind;
 
+/* How the elements of a variable lie in memory where that is not row major in the order of its
+ * dimensions: a compiler may keep a matrix transposed or in panels. Stored dimension p has dims[p]
+ * positions; one of them is step[p] steps along dimension axis[p] of the variable, so that at stored
+ * index q lies the element with
+ *     index[a] = sum over the p with axis[p] == a of step[p] * q[p].
+ * Each element is stored once, and nothing else is: the number of bytes is the same. Files always hold
+ * row major values in the order of the variable's dimensions. rank 0: row major here too. */
+typedef struct {
+    int rank;
+    int axis[NNR_MAX_RANK];
+    int64_t dims[NNR_MAX_RANK], step[NNR_MAX_RANK];
+} nnr_layout;
+
 /* A variable lives at a fixed byte offset in one of two blocks: params and states in `weights`,
  * optimizer slots in `slots`. */
 typedef struct {
     nnr_info info;
     nnr_var_kind kind;
     size_t offset;
+    nnr_layout layout;
 } nnr_var;
 
 /* What a random draw and a schedule may depend on. step counts the completed steps of this entry

@@ -76,9 +76,11 @@ typedef enum { VAR_PARAM, VAR_STATE, VAR_SLOT } VarKind;
 typedef struct Var {
     const char *name; /* "mlp.fc1.weight"; slots: "classify.adam.m.mlp.fc1.weight" */
     VarKind kind;
-    Type type;
+    Type type; /* as stored */
     int index; /* in module->vars */
     Loc loc;
+    nnr_layout layout; /* set by the layout pass: how the elements of what the program declares are
+                          stored (graph/layout.h); rank 0: row major, `type` is what was declared */
 } Var;
 
 /* Values in double precision whatever the dtype: what the reference evaluator works on. */

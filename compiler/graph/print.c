@@ -9,6 +9,7 @@
  * (rows and cols of a kernel over rows; scratch once lowering told it). A chain has `lead=N block=N`, and
  * behind it its stages, one a line:
  *     stage KIND results %A, %B rows=R cols=C */
+#include "graph/layout.h"
 #include "graph/text_form.h"
 
 #include <math.h>
@@ -306,6 +307,8 @@ void module_print(const Module *m, Text *out)
         add_name(out, v->name);
         text_add(out, " : ");
         add_type(out, &v->type);
+        if (v->layout.rank)
+            text_addf(out, " layout %s", layout_text(m->arena, &v->layout));
         add_loc(out, v->loc);
         text_add(out, "\n");
     }

@@ -3,6 +3,7 @@
  * Line by line: `module`, variables, graphs; in a graph nodes, then kernels. An error is reported at
  * its place and the reader goes on at the next line. A node is built by graph_add from its operands and
  * attributes, so what is read obeys every rule; the written type must be the inferred one. */
+#include "graph/layout.h"
 #include "graph/read.h"
 
 #include <limits.h>
@@ -314,19 +315,48 @@ static void close_graph(Reader *r)
     r->graph = NULL;
 }
 
+/* [0*32,1,0]: for each stored dimension the declared one that it is part of, and the step. */
+static bool read_layout(Reader *r, const Type *type, nnr_layout *l)
+{
+    ir_space(r);
+    uint32_t begin = r->at;
+    if (!ir_expect(r, "["))
+        return false;
+    do {
+        int64_t axis, step = 1;
+        if (!ir_int(r, &axis) || (ir_accept(r, "*") && !ir_int(r, &step)))
+            return false;
+        if (l->rank == type->rank || axis < 0 || axis >= type->rank)
+            return ir_fail(r, begin, "this is no layout of %s", TYPE_TEXT(type));
+        l->axis[l->rank] = (int)axis;
+        l->step[l->rank] = step;
+        l->dims[l->rank] = type->dim[l->rank];
+        l->rank++;
+    } while (ir_accept(r, ","));
+    if (!ir_expect(r, "]"))
+        return false;
+    return (l->rank == type->rank && layout_valid(l)) ||
+           ir_fail(r, begin, "this is no layout of %s", TYPE_TEXT(type));
+}
+
 static bool read_var(Reader *r, VarKind kind)
 {
     const char *name;
     Type type;
     Loc loc = { 0 };
+    nnr_layout layout = { 0 };
     ir_space(r);
     uint32_t begin = r->at;
     if (!ir_name(r, &name) || !ir_expect(r, ":") || !ir_type(r, &type))
         return false;
+    if (ir_accept(r, "layout") && !read_layout(r, &type, &layout))
+        return false;
     if (ir_accept(r, "loc") && !ir_loc(r, &loc))
         return false;
-    if (!module_add_var(r->module, name, kind, type, loc))
+    Var *var = module_add_var(r->module, name, kind, type, loc);
+    if (!var)
         return ir_fail_token(r, begin, "variable @%s is there already", name);
+    var->layout = layout;
     return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
 }
 

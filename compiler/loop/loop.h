@@ -148,6 +148,7 @@ typedef struct {
     const char *c_name; /* identifier, unique among variables */
     nnr_var_kind kind;
     int64_t count, offset; /* elements; byte offset in the weights or slots block */
+    nnr_layout layout;     /* how the elements lie in memory, where that is not row major */
 } LGlobal;
 
 typedef struct {

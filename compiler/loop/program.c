@@ -2,7 +2,7 @@
  * entry points with their calls.
  *
  *     program "mnist" c "mnist" source "mnist.nn" weights 4096 slots 8192
- *     global "mlp.fc1.weight" c "mlp_fc1_weight" param f32[128,784] count 100352 at 0
+ *     global "mlp.fc1.weight" c "mlp_fc1_weight" param f32[128,784] count 100352 at 0 layout [4:0*32, 784:1, 32:0]
  *     func @mlp_fc1(...) { ... }
  *     entry "mlp" c "mlp" infer batch 32 arena 16384 {
  *       in "image" f32[32,28,28,1]
@@ -41,6 +41,17 @@ static void print_info(const nnr_info *info, Text *out)
     for (int i = 0; i < info->rank; i++)
         text_addf(out, "%s%lld", i ? "," : "", (long long)info->dims[i]);
     text_add(out, "]");
+}
+
+/* For each stored dimension its size, the variable's dimension it is part of, and the step. */
+static void print_layout(const nnr_layout *l, Text *out)
+{
+    for (int p = 0; p < l->rank; p++) {
+        text_addf(out, "%s%lld:%d", p ? ", " : " layout [", (long long)l->dims[p], l->axis[p]);
+        if (l->step[p] != 1)
+            text_addf(out, "*%lld", (long long)l->step[p]);
+    }
+    text_add(out, l->rank ? "]" : "");
 }
 
 static void print_ports(const char *word, const nnr_info *info, int n, Text *out)
@@ -104,7 +115,9 @@ void loop_print(const LProgram *p, Text *out)
         print_string(g->c_name, out);
         text_addf(out, " %s", VAR_KIND[g->kind]);
         print_info(&g->info, out);
-        text_addf(out, " count %lld at %lld\n", (long long)g->count, (long long)g->offset);
+        text_addf(out, " count %lld at %lld", (long long)g->count, (long long)g->offset);
+        print_layout(&g->layout, out);
+        text_add(out, "\n");
     }
     for (int i = 0; i < p->funcs.len; i++) {
         text_add(out, "\n");
@@ -162,6 +175,27 @@ static void read_head(Reader *r, LProgram *p)
     p->slots_bytes = read_keyed(r, "slots");
 }
 
+static nnr_layout read_layout(Reader *r, const nnr_info *info)
+{
+    nnr_layout l = { 0 };
+    read_expect(r, "[");
+    do {
+        if (l.rank == NNR_MAX_RANK) {
+            read_fail(r, "more than %d dimensions", NNR_MAX_RANK);
+            break;
+        }
+        l.dims[l.rank] = read_int(r, "a dimension");
+        read_expect(r, ":");
+        int64_t axis = read_int(r, "a dimension's number");
+        if (axis < 0 || axis >= info->rank)
+            read_fail(r, "the variable has no such dimension");
+        l.axis[l.rank] = (int)axis;
+        l.step[l.rank++] = read_accept(r, "*") ? read_int(r, "a step") : 1;
+    } while (!r->failed && read_accept(r, ","));
+    read_expect(r, "]");
+    return l;
+}
+
 static void read_global(Reader *r, LProgram *p)
 {
     LGlobal g = { 0 };
@@ -172,6 +206,8 @@ static void read_global(Reader *r, LProgram *p)
     g.info = read_info(r, name);
     g.count = read_keyed(r, "count");
     g.offset = read_keyed(r, "at");
+    if (read_accept(r, "layout"))
+        g.layout = read_layout(r, &g.info);
     LGlobal *fresh = ARENA_ARRAY(r->arena, LGlobal, p->n_globals + 1);
     if (p->n_globals)
         memcpy(fresh, p->globals, sizeof *fresh * (size_t)p->n_globals);

@@ -1,6 +1,7 @@
 /* Affine index maps: what the contract's rule, its derivative, its lowering and the passes share. */
 #ifndef NNC_OPS_CONTRACT_H
 #define NNC_OPS_CONTRACT_H
+#include "loop/tile.h"
 #include "ops/ops.h"
 
 /* Smallest and largest value of an affine map while index k runs over [0, extent[k]). */
@@ -20,6 +21,10 @@ void contract_drop(Contract *c, const bool *keep);
 
 /* Derivative rule of op_contract (contract_grad.c). */
 void contract_grad(GradCtx *ctx, Node *n, Node *dy, Node **dx);
+
+/* Indices and strides of a contract over row major operands of these types, for the scheduler. Leaves
+ * func, at, target and the callbacks alone; lc was zeroed. */
+void contract_describe(const Contract *map, const Type *const *in, LContract *lc);
 
 enum { CONTRACT_SAMPLES = 44 };
 extern const OpSample contract_samples[CONTRACT_SAMPLES];

@@ -2,6 +2,7 @@
  * of products (loop/tile.h) and writes the elementwise tail where a finished element is stored. As a
  * stage of a chain it describes the block at hand only, and adds to sums that earlier blocks began. */
 #include "loop/tile.h"
+#include "ops/contract.h"
 #include "ops/lower_parts.h"
 
 typedef struct {
@@ -118,6 +119,23 @@ static const Type *stored_type(const Kernel *k, const Node *contract)
     return &contract->type;
 }
 
+void contract_describe(const Contract *map, const Type *const *in, LContract *lc)
+{
+    int64_t stride = 1;
+    lc->n_index = map->n_index;
+    lc->n_out = map->n_out;
+    lc->n_operand = map->n_operand;
+    for (int k = map->n_index - 1; k >= 0; k--) {
+        lc->extent[k] = map->extent[k];
+        if (k >= map->n_out)
+            continue;
+        lc->out_stride[k] = stride;
+        stride *= map->extent[k];
+    }
+    for (int i = 0; i < map->n_operand; i++)
+        describe_operand(lc, map, i, in[i]);
+}
+
 static ContractLower contract_part(Lower *lw)
 {
     ContractLower c = { .lw = lw };
@@ -140,25 +158,31 @@ static ContractLower contract_part(Lower *lw)
     return c;
 }
 
+/* What is made here, of the whole: a block, stored within what it is stored in. */
+static void describe_result(const ContractLower *c, LContract *lc)
+{
+    const Type *stored = stored_type(c->lw->kernel, c->node);
+    bool in_scratch = c->sums && c->sums->in_scratch;
+    int64_t stride = 1;
+    for (int k = lc->n_index - 1; k >= 0; k--) {
+        lc->extent[k] = c->extent[k];
+        if (k >= lc->n_out)
+            continue;
+        lc->out_stride[k] = stride;
+        stride *= in_scratch ? c->extent[k] : stored->dim[k];
+    }
+}
+
 void lower_contract(Lower *lw)
 {
     ContractLower c = contract_part(lw);
     const Contract *map = c.map;
-    LContract lc = { .func = lw->func, .at = lw->at, .target = lw->target, .n_index = map->n_index, .n_out = map->n_out,
-                     .n_operand = map->n_operand, .user = &c, .load = load_operand, .store = store_result,
-                     .serial = lw->block != NULL };
-    int64_t stride = 1;
-    const Type *stored = stored_type(lw->kernel, c.node);
-    for (int k = map->n_index - 1; k >= 0; k--) {
-        lc.extent[k] = c.extent[k];
-        if (k >= map->n_out)
-            continue;
-        lc.out_stride[k] = stride;
-        stride *= c.sums && c.sums->in_scratch ? c.extent[k] : stored->dim[k];
-    }
+    LContract lc = { .func = lw->func, .at = lw->at, .target = lw->target, .user = &c, .load = load_operand,
+                     .store = store_result, .serial = lw->block != NULL };
+    const Type *in[2] = { &c.node->in[0]->type, &c.node->in[c.node->n_in - 1]->type };
     lower_frames(lw);
-    for (int i = 0; i < map->n_operand; i++)
-        describe_operand(&lc, map, i, &c.node->in[i]->type);
+    contract_describe(map, in, &lc);
+    describe_result(&c, &lc);
     loop_contract(&lc);
 }
 

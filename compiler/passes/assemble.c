@@ -4,6 +4,7 @@
  *
  * Requires: graphs fused and ordered. Establishes: an LProgram that names no node; equal functions of
  * several entry points are one; LBuf.noalias where no call lets a written buffer overlap another. */
+#include "graph/layout.h"
 #include "ops/lower.h"
 #include "passes/passes.h"
 #include <ctype.h>
@@ -114,7 +115,9 @@ static void add_globals(Assembly *as)
         const Var *var = as->module->vars.data[i];
         LGlobal *global = &p->globals[i];
         int64_t *block = var->kind == VAR_SLOT ? &p->slots_bytes : &p->weights_bytes;
-        global->info = info_of(var->name, &var->type);
+        Type declared = var->layout.rank ? layout_rows(&var->layout, var->type.dtype) : var->type;
+        global->info = info_of(var->name, &declared);
+        global->layout = var->layout;
         global->c_name = global_c_name(as, var->name, i);
         global->kind = (nnr_var_kind)var->kind;
         global->count = type_count(&var->type);

@@ -6,6 +6,7 @@
  *   simplify     algebra, constant folding, movement into contract maps, stop_grad gone
  *   cse          common subexpressions (rand: equal salt and shape are equal)
  *   dce          what no root needs
+ *   layout       (of the whole module) how parameters lie in memory
  *   fuse         kernels: every remaining node gets a kernel or is recomputed by its readers
  *   chain        kernels that share rows become one that works block by block
  *   order        kernels in the order that keeps least alive
@@ -22,13 +23,17 @@ typedef struct {
     Arena *arena;
     const LTarget *target;
     bool no_fuse; /* every operation its own kernel: for comparison */
+    bool no_layout; /* parameters stay row major */
     Why why;      /* set when a pass fails */
 } PassCtx;
 
+/* A pass works on a graph, or on the whole module; the other one of run and run_module is NULL. false:
+ * ctx->why says what is not possible. */
 typedef struct {
     const char *name;
-    bool (*run)(PassCtx *ctx, Graph *g); /* false: ctx->why says what is not possible */
-    const char *doc;                     /* one line, for --help */
+    bool (*run)(PassCtx *ctx, Graph *g);
+    const char *doc; /* one line, for --help */
+    bool (*run_module)(PassCtx *ctx, Module *m);
 } Pass;
 extern const Pass PASSES[]; /* ends with a NULL name */
 
@@ -36,6 +41,7 @@ bool pass_grad(PassCtx *ctx, Graph *g);
 bool pass_simplify(PassCtx *ctx, Graph *g);
 bool pass_cse(PassCtx *ctx, Graph *g);
 bool pass_dce(PassCtx *ctx, Graph *g);
+bool pass_layout(PassCtx *ctx, Module *m);
 bool pass_fuse(PassCtx *ctx, Graph *g);
 bool pass_chain(PassCtx *ctx, Graph *g);
 bool pass_order(PassCtx *ctx, Graph *g);

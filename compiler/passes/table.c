@@ -4,12 +4,13 @@
 #include "passes/passes.h"
 
 const Pass PASSES[] = {
-    { "grad", pass_grad, "gradient markers become backward nodes (reverse mode)" },
-    { "simplify", pass_simplify, "algebra, constant folding, movement into contract maps" },
-    { "cse", pass_cse, "equal nodes become one" },
-    { "dce", pass_dce, "what no output or update needs is dropped" },
-    { "fuse", pass_fuse, "kernels: what is computed together, what is stored" },
-    { "chain", pass_chain, "kernels that share rows run block by block: no matrix of scores in memory" },
-    { "order", pass_order, "kernels in the order that keeps the fewest bytes alive" },
-    { NULL, NULL, NULL },
+    { "grad", pass_grad, "gradient markers become backward nodes (reverse mode)", NULL },
+    { "simplify", pass_simplify, "algebra, constant folding, movement into contract maps", NULL },
+    { "cse", pass_cse, "equal nodes become one", NULL },
+    { "dce", pass_dce, "what no output or update needs is dropped", NULL },
+    { "layout", NULL, "how parameters lie in memory: transposed, in panels", pass_layout },
+    { "fuse", pass_fuse, "kernels: what is computed together, what is stored", NULL },
+    { "chain", pass_chain, "kernels that share rows run block by block: no matrix of scores in memory", NULL },
+    { "order", pass_order, "kernels in the order that keeps the fewest bytes alive", NULL },
+    { NULL, NULL, NULL, NULL },
 };

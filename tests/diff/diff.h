@@ -16,6 +16,7 @@
 #include "diff_build.h"
 #include "ops/build.h"
 #include "passes/passes.h"
+#include "runtime/layout.h"
 
 typedef struct {
     double lo, hi;
@@ -150,14 +151,14 @@ static inline LProgram *diff_lower(Diff *d, const DiffOptions *o)
 {
     const LTarget *target = o->target ? o->target : ltarget_host();
     PassCtx pass = { .arena = d->arena, .target = target, .no_fuse = o->no_fuse };
-    for (int i = 0; i < d->module->graphs.len; i++) {
-        Graph *g = d->module->graphs.data[i];
-        for (int p = 0; PASSES[p].name; p++) {
-            if (PASSES[p].run == pass_plan)
-                continue;
-            if (!PASSES[p].run(&pass, g))
-                fail_msg("%s: %s: %s", g->name, PASSES[p].name, pass.why.text);
-            diff_verify(d, g, PASSES[p].name);
+    for (const Pass *p = PASSES; p->name; p++) {
+        if (p->run_module && !p->run_module(&pass, d->module))
+            fail_msg("%s: %s", p->name, pass.why.text);
+        for (int i = 0; i < d->module->graphs.len; i++) {
+            Graph *g = d->module->graphs.data[i];
+            if (p->run && !p->run(&pass, g))
+                fail_msg("%s: %s: %s", g->name, p->name, pass.why.text);
+            diff_verify(d, g, p->name);
         }
     }
     Why why = { { 0 } };
@@ -250,6 +251,9 @@ static inline const LEntry *diff_entry(const DiffBuild *b, const DiffCase *c)
     return b->program->entries.data[diff_entry_index(b, c)];
 }
 
+/* A variable of the program between row major values and its place in memory. */
+static inline nnr_var diff_var(const LGlobal *g) { return (nnr_var){ g->info, g->kind, (size_t)g->offset, g->layout }; }
+
 static inline DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *c)
 {
     const LEntry *e = diff_entry(b, c);
@@ -257,7 +261,11 @@ static inline DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *
                      ARENA_ARRAY(d->arena, const void *, e->n_in + 1), ARENA_ARRAY(d->arena, void *, e->n_out + 1), false };
     for (int i = 0; i < b->program->n_globals; i++) {
         const LGlobal *g = &b->program->globals[i];
-        diff_put((char *)(g->kind == NNR_SLOT ? m.slots : m.weights) + g->offset, &c->before[i]);
+        nnr_var var = diff_var(g);
+        void *rows = diff_block(diff_bytes(&c->before[i]));
+        diff_put(rows, &c->before[i]);
+        nnr_layout_store(&var, rows, (char *)(g->kind == NNR_SLOT ? m.slots : m.weights) + g->offset);
+        free(rows);
     }
     for (int i = 0; i < e->n_in; i++)
         for (int k = 0; k < c->n_inputs; k++)
@@ -304,8 +312,11 @@ static inline bool diff_check_case(Diff *d, const DiffBuild *b, const DiffCase *
         ok = diff_close_enough(m.out[i], diff_expected(c, e->out[i].name), tolerance, e->out[i].name, c);
     for (int i = 0; m.ran && i < b->program->n_globals && ok; i++) {
         const LGlobal *g = &b->program->globals[i];
-        const char *at = (const char *)(g->kind == NNR_SLOT ? m.slots : m.weights) + g->offset;
-        ok = diff_close_enough(at, &c->after[i], d->var_tolerance > 0 ? d->var_tolerance : tolerance, g->info.name, c);
+        nnr_var var = diff_var(g);
+        void *rows = diff_block(diff_bytes(&c->after[i]));
+        nnr_layout_load(&var, (const char *)(g->kind == NNR_SLOT ? m.slots : m.weights) + g->offset, rows);
+        ok = diff_close_enough(rows, &c->after[i], d->var_tolerance > 0 ? d->var_tolerance : tolerance, g->info.name, c);
+        free(rows);
     }
     diff_free(b, c, &m);
     return ok;

@@ -3,6 +3,7 @@
 #ifndef TESTS_DIFF_PROGRAM_RUN_H
 #define TESTS_DIFF_PROGRAM_RUN_H
 #include "passes/passes.h"
+#include "runtime/layout.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,9 +42,24 @@ static inline ProgramMemory program_memory(Arena *arena, const LProgram *p, cons
 {
     ProgramMemory m = { p, arena_alloc(arena, (size_t)p->weights_bytes + 1),
                         arena_alloc(arena, (size_t)p->slots_bytes + 1) };
-    for (int i = 0; i < p->n_globals; i++)
-        program_put(program_var(&m, i), vars[i].type.dtype, vars[i].data, p->globals[i].count);
+    for (int i = 0; i < p->n_globals; i++) {
+        const LGlobal *g = &p->globals[i];
+        nnr_var var = { g->info, g->kind, (size_t)g->offset, g->layout };
+        void *rows = arena_alloc(arena, (size_t)g->count * 4 + 1);
+        program_put(rows, (DType)g->info.dtype, vars[i].data, g->count);
+        nnr_layout_store(&var, rows, program_var(&m, i));
+    }
     return m;
+}
+
+/* The values of a variable, row major. */
+static inline const void *program_rows(Arena *arena, const ProgramMemory *m, int var)
+{
+    const LGlobal *g = &m->program->globals[var];
+    nnr_var v = { g->info, g->kind, (size_t)g->offset, g->layout };
+    void *rows = arena_alloc(arena, (size_t)g->count * 4 + 1);
+    nnr_layout_load(&v, program_var(m, var), rows);
+    return rows;
 }
 
 /* in, out: as the entry's tables. The arena starts filled with bytes that are NaN as floats. NULL, or

@@ -3,6 +3,7 @@
 #include "std_case.h"
 
 #include "ops/build.h"
+#include "force_layout.h"
 #include "program_run.h"
 
 /* ---- comparing one graph ---- */
@@ -82,7 +83,7 @@ static void run_and_check(Compare *c, const LProgram *p, const Tensor *vars)
         check_value(c, c->entry->out[i].name, &want, out[i]);
     }
     for (int i = 0; i < p->n_globals; i++)
-        check_value(c, p->globals[i].info.name, &c->vars[i], program_var(&memory, i));
+        check_value(c, p->globals[i].info.name, &c->vars[i], program_rows(c->arena, &memory, i));
 }
 
 /* ---- invariants of a fused graph ---- */
@@ -130,16 +131,28 @@ static void check_fused(Graph *g, Arena *arena)
     }
 }
 
-/* Compiles m (front-end form, gradients already made) both ways and compares every entry. */
-static void compile_and_check(Case *c, bool no_fuse, const EvalRun *wants, Tensor **vars_after,
+static int laid_out; /* variables that were given a layout by force */
+
+/* How a case is compiled. */
+typedef struct {
+    bool no_fuse;
+    uint64_t layouts; /* 0: as the pass decides; else drawn with this seed */
+} Way;
+
+/* Compiles m (front-end form, gradients already made) one way and compares every entry. */
+static void compile_and_check(Case *c, Way way, const EvalRun *wants, Tensor **vars_after,
                               NamedTensor **inputs, const int *n_inputs)
 {
-    PassCtx ctx = { .arena = c->arena, .no_fuse = no_fuse };
+    PassCtx ctx = { .arena = c->arena, .target = ltarget_find("generic"), .no_fuse = way.no_fuse };
     Module *m = c->module;
-    for (int i = 0; i < m->graphs.len; i++) {
-        for (const Pass *p = PASSES; p->name; p++) {
-            const char *fault = p->run(&ctx, m->graphs.data[i]) ? graph_verify(m->graphs.data[i], c->arena)
-                                                                : ctx.why.text;
+    for (const Pass *p = PASSES; p->name; p++) {
+        if (p->run_module == pass_layout && way.layouts)
+            laid_out += force_layout(&ctx, m, way.layouts);
+        else
+            assert_true(!p->run_module || p->run_module(&ctx, m));
+        for (int i = 0; i < m->graphs.len; i++) {
+            bool ok = !p->run || p->run(&ctx, m->graphs.data[i]);
+            const char *fault = ok ? graph_verify(m->graphs.data[i], c->arena) : ctx.why.text;
             show_graph(m->graphs.data[i], fault);
             if (fault)
                 fail_msg("%s of %s: %s", p->name, m->graphs.data[i]->name, fault);
@@ -159,7 +172,7 @@ static void compile_and_check(Case *c, bool no_fuse, const EvalRun *wants, Tenso
 }
 
 /* Reference values of every graph, then the compiled ones. */
-static void check_case(Case *c, bool no_fuse)
+static void check_case(Case *c, Way way)
 {
     Module *m = c->module;
     int n = m->graphs.len, *n_inputs = ARENA_ARRAY(c->arena, int, n + 1);
@@ -175,7 +188,7 @@ static void check_case(Case *c, bool no_fuse)
         if (fault)
             fail_msg("%s: %s", m->graphs.data[i]->name, fault);
     }
-    compile_and_check(c, no_fuse, wants, after, inputs, n_inputs);
+    compile_and_check(c, way, wants, after, inputs, n_inputs);
 }
 
 /* ---- programs in the language ---- */
@@ -216,14 +229,14 @@ static const char *const PROGRAMS[] = {
     "net s(x: f32[7]) -> f32[7], f32[7] {\n  p = softmax(x)\n  return p * x, p\n}\n",
 };
 
-static void check_programs(bool no_fuse)
+static void check_programs(Way way)
 {
     for (size_t i = 0; i < sizeof PROGRAMS / sizeof *PROGRAMS; i++) {
         Case c;
         const char *fault = case_open(&c, PROGRAMS[i]);
         if (fault)
             fail_msg("program %d: %s", (int)i, fault);
-        check_case(&c, no_fuse);
+        check_case(&c, way);
         arena_free(c.arena);
     }
 }
@@ -231,13 +244,21 @@ static void check_programs(bool no_fuse)
 static void test_programs_fused(void **state)
 {
     (void)state;
-    check_programs(false);
+    check_programs((Way){ 0 });
 }
 
 static void test_programs_unfused(void **state)
 {
     (void)state;
-    check_programs(true);
+    check_programs((Way){ .no_fuse = true });
+}
+
+static void test_programs_laid_out(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++)
+        check_programs((Way){ .layouts = seed, .no_fuse = seed % 3 == 0 });
+    assert_true(laid_out > 100); /* few are out of the question */
 }
 
 /* ---- random graphs ---- */
@@ -409,10 +430,10 @@ static void test_random_graphs(void **state)
     const char *one = getenv("NNC_TEST_SEED");
     int first = one ? atoi(one) : 1, last = one ? first + atoi(getenv("NNC_TEST_COUNT") ? getenv("NNC_TEST_COUNT") : "1") - 1 : 60;
     for (int seed = first; seed <= last; seed++) {
-        for (int no_fuse = 0; no_fuse < 2; no_fuse++) {
+        for (int way = 0; way < 4; way++) {
             Case c;
             random_case(&c, (uint64_t)seed);
-            check_case(&c, no_fuse);
+            check_case(&c, (Way){ .no_fuse = way % 2, .layouts = way < 2 ? 0 : (uint64_t)seed });
             arena_free(c.arena);
         }
     }
@@ -423,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_programs_fused),
         cmocka_unit_test(test_programs_unfused),
+        cmocka_unit_test(test_programs_laid_out),
         cmocka_unit_test(test_random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

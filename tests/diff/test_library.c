@@ -8,6 +8,7 @@
 #include "nnc_internal.h"
 #include "ops/ops.h"
 #include "passes/passes.h"
+#include "runtime/layout.h"
 
 #include "library_cases.h"
 
@@ -287,13 +288,18 @@ static void store(void *to, const Tensor *t)
     }
 }
 
-static char *var_at(const nnr_program *p, const char *name, char *weights, char *slots)
+static const nnr_var *var_named(const nnr_program *p, const char *name)
 {
     for (int i = 0; i < p->n_vars; i++)
         if (strcmp(p->vars[i].info.name, name) == 0)
-            return (p->vars[i].kind == NNR_SLOT ? slots : weights) + p->vars[i].offset;
+            return &p->vars[i];
     fail_msg("the program has no variable '%s'", name);
     return NULL;
+}
+
+static char *var_at(const nnr_var *v, char *weights, char *slots)
+{
+    return (v->kind == NNR_SLOT ? slots : weights) + v->offset;
 }
 
 static const nnr_entry *entry_named(const nnr_program *p, const char *name)
@@ -309,8 +315,13 @@ static void check_compiled(World *w, const nnr_program *p, const Step *s, int i,
 {
     const Module *m = nnc_module(w->evaluated);
     char *weights = block(p->weights_bytes), *slots = block(p->slots_bytes);
-    for (int v = 0; v < m->vars.len; v++)
-        store(var_at(p, m->vars.data[v]->name, weights, slots), &vars[v]);
+    for (int v = 0; v < m->vars.len; v++) {
+        const nnr_var *var = var_named(p, m->vars.data[v]->name);
+        void *rows = block((size_t)type_count(&vars[v].type) * 4);
+        store(rows, &vars[v]);
+        nnr_layout_store(var, rows, var_at(var, weights, slots));
+        free(rows);
+    }
     const nnr_entry *e = entry_named(p, s->g->name);
     const void *in[4] = { 0 };
     for (int k = 0; k < e->n_in; k++)
@@ -341,7 +352,9 @@ static void check_compiled(World *w, const nnr_program *p, const Step *s, int i,
         const Var *var = m->vars.data[v];
         if (var->type.dtype != DT_F32)
             continue;
-        const float *got = (const float *)(void *)var_at(p, var->name, weights, slots);
+        const nnr_var *place = var_named(p, var->name);
+        float *got = block((size_t)type_count(&var->type) * 4);
+        nnr_layout_load(place, var_at(place, weights, slots), got);
         double size = 1e-3;
         for (int64_t k = 0; k < type_count(&var->type); k++)
             size = fmax(size, fabs(run.vars[v].data[k]));
@@ -350,6 +363,7 @@ static void check_compiled(World *w, const nnr_program *p, const Step *s, int i,
             if (!(fabs(run.vars[v].data[k] - (double)got[k]) <= 2e-3 * size + 2e-5))
                 fail_msg("%s | %s: %s[%ld] is %.9g, compiled %.9g", CASES[i].body, CASES[i].loss ? CASES[i].loss : "",
                          var->name, (long)k, run.vars[v].data[k], (double)got[k]);
+        free(got);
     }
     for (int k = 0; k < 4; k++) {
         free(out[k]);

@@ -12,6 +12,7 @@ case_() { # NAME COMMAND...
     got=$(timeout 60 "$@" 2>&1 >/dev/null </dev/null)
     status=$?
     got=${got//$work/DIR}
+    got=${got/finite (infinity)/finite (NaN)} # which one a sum that overflows becomes depends on its order
     if ((status == 0 || status >= 124)); then
         fail "$name: status $status"
         sed 's/^/# /' <<<"$got" | head -n 10

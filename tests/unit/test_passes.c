@@ -21,10 +21,17 @@ static bool run_chain(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_
 static bool run_order(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_order(ctx, g); }
 static bool run_plan(PassCtx *ctx, Graph *g) { return run_order(ctx, g) && pass_plan(ctx, g); }
 
+/* Of the whole module: once. */
+static bool run_layout(PassCtx *ctx, Graph *g)
+{
+    return g != g->module->graphs.data[0] || pass_layout(ctx, g->module);
+}
+
 static const struct {
     const char *name;
     bool (*run)(PassCtx *, Graph *);
 } TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce },
+             { "layout", run_layout },
              { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 
@@ -110,7 +117,7 @@ static void check_reads_back(Arena *arena, const Case *c, const char *text)
 static void check_golden(Arena *arena, const Case *c)
 {
     Module *m = load(arena, c);
-    PassCtx ctx = { .arena = arena };
+    PassCtx ctx = { .arena = arena, .target = ltarget_find("x86-64-v4") };
     Text out = { .arena = arena };
     for (int i = 0; i < m->graphs.len && !ctx.why.text[0]; i++) {
         if (TESTED[c->pass].run(&ctx, m->graphs.data[i]))

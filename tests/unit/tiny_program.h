@@ -110,10 +110,10 @@ static const nnr_entry tiny_entries[] = {
     {"line", NULL, NNR_INFER, 1, 1, 1, tiny_in1, tiny_y1, 0, tiny_infer1},
     {"fit", "fit", NNR_STEP, 3, 2, 2, tiny_in3, tiny_out, 0, tiny_step3}}; /* last: may be left out */
 
-static const nnr_var tiny_vars[] = {{{"line.weight", NNR_F32, 2, {1, 2}}, NNR_PARAM, 0},
-                                    {{"line.bias", NNR_F32, 1, {1}}, NNR_PARAM, 64},
-                                    {{"line.weight.v", NNR_F32, 2, {1, 2}}, NNR_SLOT, 0},
-                                    {{"line.bias.v", NNR_F32, 1, {1}}, NNR_SLOT, 64}};
+static const nnr_var tiny_vars[] = {{{"line.weight", NNR_F32, 2, {1, 2}}, NNR_PARAM, 0, {0}},
+                                    {{"line.bias", NNR_F32, 1, {1}}, NNR_PARAM, 64, {0}},
+                                    {{"line.weight.v", NNR_F32, 2, {1, 2}}, NNR_SLOT, 0, {0}},
+                                    {{"line.bias.v", NNR_F32, 1, {1}}, NNR_SLOT, 64, {0}}};
 
 static const char *const tiny_x_columns[] = {"0..2"}, *const tiny_y_columns[] = {"-1"};
 static const char *const tiny_steps[] = {"fit"}, *const tiny_metrics[] = {"accuracy"};

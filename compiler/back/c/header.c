@@ -122,6 +122,28 @@ void c_wrapper(CPrinter *p, Text *out, const LEntry *e, const char *name, const 
 
 /* ---- declarations ---- */
 
+/* ", stored [4,784,32]: element (i,j) is [i/32][j][i%32]", or nothing for a row major member. */
+static const char *stored_text(CPrinter *p, const LGlobal *g)
+{
+    const nnr_layout *l = &g->layout;
+    Text dims = { .arena = p->arena }, place = { .arena = p->arena }, index = { .arena = p->arena };
+    if (!l->rank)
+        return "";
+    for (int a = 0; a < g->info.rank; a++)
+        text_addf(&index, "%s%c", a ? "," : "", "ijklmnop"[a]);
+    for (int d = 0; d < l->rank; d++) {
+        int a = l->axis[d];
+        text_addf(&dims, "%s%" PRId64, d ? "," : "", l->dims[d]);
+        text_addf(&place, "[%c", "ijklmnop"[a]);
+        if (l->step[d] != 1)
+            text_addf(&place, "/%" PRId64, l->step[d]);
+        if (l->dims[d] * l->step[d] != g->info.dims[a])
+            text_addf(&place, "%%%" PRId64, l->dims[d]);
+        text_add(&place, "]");
+    }
+    return arena_printf(p->arena, ", stored [%s]: element (%s) is %s", dims.data, index.data, place.data);
+}
+
 static void print_struct(CPrinter *p, Text *out, bool slots)
 {
     const LProgram *prog = p->program;
@@ -140,8 +162,8 @@ static void print_struct(CPrinter *p, Text *out, bool slots)
         if ((g->kind == NNR_SLOT) != slots)
             continue;
         const char *id = g->c_name;
-        text_addf(out, "    NNC_ALIGNED %s %s[%" PRId64 "]; /* %s %s */\n", info_type(&g->info), id, g->count,
-                  c_comment_text(p->arena, g->info.name), info_shape(p, &g->info));
+        text_addf(out, "    NNC_ALIGNED %s %s[%" PRId64 "]; /* %s %s%s */\n", info_type(&g->info), id, g->count,
+                  c_comment_text(p->arena, g->info.name), info_shape(p, &g->info), stored_text(p, g));
         text_addf(&checks, "NNC_CHECK(offsetof(struct %s_%s, %s) == %" PRId64 ");\n", name, block, id, g->offset);
     }
     text_addf(out, "};\n%s", checks.data);

@@ -19,6 +19,19 @@ static void add_info(Text *t, const nnr_info *info)
     text_add(t, info->rank ? " } }" : " 0 } }");
 }
 
+static void add_layout(Text *t, const nnr_layout *l)
+{
+    const char *const field[] = { ".axis", ".dims", ".step" };
+    text_addf(t, "{ .rank = %d", l->rank);
+    for (int k = 0; k < 3 && l->rank; k++) {
+        text_addf(t, ", %s = {", field[k]);
+        for (int p = 0; p < l->rank; p++)
+            text_addf(t, "%s%" PRId64, p ? ", " : " ", k == 0 ? l->axis[p] : k == 1 ? l->dims[p] : l->step[p]);
+        text_add(t, " }");
+    }
+    text_add(t, " }");
+}
+
 static void add_infos(Text *t, const char *name, const nnr_info *info, int n)
 {
     if (!n)
@@ -116,7 +129,9 @@ static void add_vars(CPrinter *p, Text *out)
         const LGlobal *g = &p->program->globals[i];
         text_add(out, "    { ");
         add_info(out, &g->info);
-        text_addf(out, ", %s, %" PRId64 " },\n", VAR_KIND[g->kind], g->offset);
+        text_addf(out, ", %s, %" PRId64 ", ", VAR_KIND[g->kind], g->offset);
+        add_layout(out, &g->layout);
+        text_add(out, " },\n");
     }
     text_add(out, "};\n");
 }

@@ -70,7 +70,7 @@ nnr_program *back_program_table(Arena *arena, const LProgram *p, const nnr_train
     nnr_var *vars = ARENA_ARRAY(arena, nnr_var, p->n_globals + 1);
     for (int i = 0; i < p->n_globals; i++) {
         const LGlobal *g = &p->globals[i];
-        vars[i] = (nnr_var){ g->info, g->kind, (size_t)g->offset };
+        vars[i] = (nnr_var){ g->info, g->kind, (size_t)g->offset, g->layout };
     }
     nnr_entry *entries = ARENA_ARRAY(arena, nnr_entry, p->entries.len + 1);
     for (int i = 0; i < p->entries.len; i++) {

@@ -6,7 +6,7 @@
 
 typedef struct {
     Lower *g;
-    LLVMTypeRef info, source, data, var, entry, train, program;
+    LLVMTypeRef info, source, data, layout, var, entry, train, program;
 } Types;
 
 static LLVMTypeRef structure(Lower *g, LLVMTypeRef *fields, unsigned n)
@@ -23,7 +23,8 @@ static Types make_types(Lower *g)
     t.info = STRUCT(g, p, i, i, LLVMArrayType2(l, NNR_MAX_RANK));
     t.source = STRUCT(g, i, p, p, i, p, i, p, i, l, l, d, d);
     t.data = STRUCT(g, t.info, t.source, t.source);
-    t.var = STRUCT(g, t.info, i, l);
+    t.layout = STRUCT(g, i, LLVMArrayType2(i, NNR_MAX_RANK), LLVMArrayType2(l, NNR_MAX_RANK), LLVMArrayType2(l, NNR_MAX_RANK));
+    t.var = STRUCT(g, t.info, i, l, t.layout);
     t.entry = STRUCT(g, p, p, i, l, i, i, p, p, l, p);
     t.train = STRUCT(g, p, l, l, p, i, b, d, p, i, l, p, i, p);
     t.program = STRUCT(g, p, p, i, l, l, p, i, p, i);
@@ -105,11 +106,24 @@ static LLVMValueRef train(const Types *t, const nnr_train *x)
                   texts(t, x->steps, x->n_steps), whole(t, x->n_steps), text(t, x->eval));
 }
 
+static LLVMValueRef layout(const Types *t, const nnr_layout *x)
+{
+    LLVMValueRef axis[NNR_MAX_RANK], dims[NNR_MAX_RANK], step[NNR_MAX_RANK];
+    for (int i = 0; i < NNR_MAX_RANK; i++) {
+        axis[i] = whole(t, x->axis[i]);
+        dims[i] = low_int(t->g, x->dims[i]);
+        step[i] = low_int(t->g, x->step[i]);
+    }
+    return RECORD(t, whole(t, x->rank), LLVMConstArray2(t->g->i32, axis, NNR_MAX_RANK),
+                  LLVMConstArray2(t->g->i64, dims, NNR_MAX_RANK), LLVMConstArray2(t->g->i64, step, NNR_MAX_RANK));
+}
+
 static LLVMValueRef all_vars(const Types *t, const nnr_program *p)
 {
     LLVMValueRef *v = values(t, p->n_vars);
     for (int i = 0; i < p->n_vars; i++)
-        v[i] = RECORD(t, info(t, &p->vars[i].info), whole(t, p->vars[i].kind), low_int(t->g, (int64_t)p->vars[i].offset));
+        v[i] = RECORD(t, info(t, &p->vars[i].info), whole(t, p->vars[i].kind), low_int(t->g, (int64_t)p->vars[i].offset),
+                      layout(t, &p->vars[i].layout));
     return array(t, t->var, v, p->n_vars);
 }
 

@@ -12,6 +12,7 @@ static const Builtin TABLE[] = {
     { "log", "x", run_unary, &op_log, 0 },
     { "sqrt", "x", run_unary, &op_sqrt, 0 },
     { "tanh", "x", run_unary, &op_tanh, 0 },
+    { "sigmoid", "x", run_unary, &op_sigmoid, 0 },
     { "erf", "x", run_unary, &op_erf, 0 },
     { "sin", "x", run_unary, &op_sin, 0 },
     { "cos", "x", run_cos, NULL, 0 },

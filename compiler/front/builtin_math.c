@@ -40,6 +40,8 @@ static double compute(const OpDef *op, double x)
         return sqrt(x);
     if (op == &op_tanh)
         return tanh(x);
+    if (op == &op_sigmoid)
+        return 1 / (1 + exp(-x));
     return op == &op_erf ? erf(x) : sin(x);
 }
 

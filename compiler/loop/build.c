@@ -322,7 +322,7 @@ LExpr *lx_with(LFunc *f, const LExpr *e, LExpr *a, LExpr *b, LExpr *c)
     case LX_SPLAT: return lx_splat(f, a, e->type.lanes);
     case LX_RAMP: return lx_ramp(f, a, e->type.lanes);
     case LX_LANE: return lx_lane(f, a, (int)e->ival);
-    case LX_EXP: case LX_LOG: case LX_TANH: case LX_ERF: case LX_SIN: case LX_POW:
+    case LX_EXP: case LX_LOG: case LX_TANH: case LX_SIGMOID: case LX_ERF: case LX_SIN: case LX_POW:
         return lx_math(f, e->op, a, b);
     default: return b ? lx_bin(f, e->op, a, b) : lx_un(f, e->op, a);
     }

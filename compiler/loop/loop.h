@@ -51,7 +51,7 @@ typedef enum {
     LX_HADD, LX_HMIN, LX_HMAX, /* all lanes of a to a scalar, fixed binary tree: halves folded */
     LX_ZIP_LOW, LX_ZIP_HIGH,   /* vectors a0 b0 a1 b1 ... of the lower, the upper halves of a and b */
     /* math: expanded to the above by loop_expand_math before a back end sees it (f32 only) */
-    LX_EXP, LX_LOG, LX_TANH, LX_ERF, LX_SIN, LX_POW
+    LX_EXP, LX_LOG, LX_TANH, LX_SIGMOID, LX_ERF, LX_SIN, LX_POW
 } LOp;
 
 typedef struct LExpr LExpr;
@@ -263,7 +263,7 @@ LEntry *lentry_without_calls(Arena *arena, const LEntry *e); /* a copy that call
 /* Adds an entry point for every kernel call of every entry point, in their order behind all that are there:
  * it takes the same inputs, outputs and arena and makes that one call. */
 void loop_split_calls(LProgram *p);
-/* Replaces exp log tanh erf sin pow by polynomials in the IR (<= 2 ulp, see loop/math.c). */
+/* Replaces exp log tanh sigmoid erf sin pow by polynomials in the IR (<= 2 ulp, see loop/math.c). */
 void loop_expand_math(LFunc *f);
 /* Turns innermost serial loops marked by the lowering into vector code: unit-stride accesses become
  * vector loads and stores, invariant ones are splatted, a scalar or limited remainder follows. Loops

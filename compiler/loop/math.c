@@ -1,4 +1,4 @@
-/* exp, log, tanh, erf, sin and pow of f32 as polynomials in the IR, for scalars and vectors alike,
+/* exp, log, tanh, sigmoid, erf, sin and pow of f32 as polynomials in the IR, for scalars and vectors alike,
  * without branches. Establishes: no math operation is left; at most 2 ulp from the correctly rounded
  * result (tests/unit/test_math.c) under fused multiply-add, denormal results included; the special
  * values of C's Annex F (NaN, infinities, signed zeros). One limit: sin is accurate up to |x| < 2^49;
@@ -52,10 +52,15 @@ static LExpr *poly(Out *o, LExpr *x, const double *c, int n)
 
 static const double LN2_HI = 0x1.62e4p-1, LN2_LO = 0x1.7f7d1cp-20; /* hi: 15 bits, so n * hi is exact */
 
-/* 2^n for an i32 n in [-126, 127]. */
+/* Added to a float below 2^22, this leaves the nearest whole number in the low bits: rounding and conversion
+ * in one addition. */
+static const double MAGIC = 0x1.8p+23;
+
+/* 2^n, n in [-126, 127] being the low 9 bits of a u32 (as a signed number). */
 static LExpr *power_of_two(Out *o, LExpr *n)
 {
-    return lx_bitcast(o->f, bin(o, LX_SHL, add(o, n, i32(o, 127)), i32(o, 23)), LK_F32);
+    LExpr *exponent = bin(o, LX_SHL, n, lx_int(o->f, LK_U32, 23));
+    return lx_bitcast(o->f, add(o, exponent, lx_int(o->f, LK_U32, 0x3f800000)), LK_F32);
 }
 
 /* exp(x) = 2^n exp(r), |r| <= ln 2 / 2. wide: the result may overflow or be denormal, and 2^n is applied
@@ -63,16 +68,17 @@ static LExpr *power_of_two(Out *o, LExpr *n)
 static LExpr *exp_core(Out *o, LExpr *x, bool wide)
 {
     static const double P[] = { 0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558bp-5, 0x1.12398ep-7, 0x1.6a4d34p-10 };
-    LExpr *n = keep(o, un(o, LX_ROUND, mul(o, x, num(o, 0x1.715476p+0))));
+    LExpr *shifted = keep(o, fma3(o, x, num(o, 0x1.715476p+0), num(o, MAGIC)));
+    LExpr *n = keep(o, sub(o, shifted, num(o, MAGIC)));
     LExpr *r = fma3(o, n, num(o, -LN2_HI), x);
     r = keep(o, fma3(o, n, num(o, -LN2_LO), r));
     LExpr *p = fma3(o, mul(o, r, r), POLY(o, r, P), r);
     p = add(o, p, num(o, 1));
-    LExpr *i = keep(o, lx_cast(o->f, n, LK_I32));
+    LExpr *bits = keep(o, lx_bitcast(o->f, shifted, LK_U32)); /* of MAGIC, whose low bits are 0, and n */
     if (!wide)
-        return mul(o, p, power_of_two(o, i));
-    LExpr *half = keep(o, bin(o, LX_SHR, i, i32(o, 1)));
-    return mul(o, mul(o, p, power_of_two(o, half)), power_of_two(o, sub(o, i, half)));
+        return mul(o, p, power_of_two(o, bits));
+    LExpr *half = keep(o, bin(o, LX_SHR, bits, lx_int(o->f, LK_U32, 1)));
+    return mul(o, mul(o, p, power_of_two(o, half)), power_of_two(o, sub(o, bits, half)));
 }
 
 /* min and max keep a NaN of their second operand. */
@@ -120,6 +126,18 @@ static LExpr *expand_tanh(Out *o, LExpr *x)
     return choose(o, less(o, a, num(o, 0.625)), near, with_sign(o, far, x));
 }
 
+/* 1 / (1 + exp(-x)); below 0 as exp(x) / (1 + exp(x)), so that small results keep their digits. What the
+ * sum loses to rounding is known exactly and put right where it shows, in small results: of them
+ * 1 / (1 + exp(x)) is 1 less the result. */
+static LExpr *expand_sigmoid(Out *o, LExpr *x)
+{
+    LExpr *t = bin(o, LX_MAX, num(o, -104), un(o, LX_NEG, un(o, LX_ABS, x))), *one = num(o, 1);
+    LExpr *e = keep(o, exp_core(o, keep(o, t), true));
+    LExpr *sum = keep(o, add(o, e, one)), *lost = sub(o, e, sub(o, sum, one));
+    LExpr *y = keep(o, bin(o, LX_DIV, choose(o, less(o, x, num(o, 0)), e, one), sum));
+    return fma3(o, un(o, LX_NEG, mul(o, y, lost)), sub(o, one, y), y);
+}
+
 /* x (1 + P(x^2)) near 0, else 1 - exp(Q(|x|)), Q being log(erfc). */
 static LExpr *expand_erf(Out *o, LExpr *x)
 {
@@ -135,17 +153,20 @@ static LExpr *expand_erf(Out *o, LExpr *x)
     return choose(o, less(o, a, num(o, 0.92)), near, with_sign(o, far, x));
 }
 
-/* x = n pi + r in f64, pi in three parts; sin x = (-1)^n sin r, |r| <= pi / 2. */
+/* x = n pi + r in f64, pi in three parts; sin x = (-1)^n sin r, |r| <= pi / 2. n is left in the low bits
+ * by an addition, as in exp_core: its last bit is the sign. */
 static LExpr *expand_sin(Out *o, LExpr *x)
 {
     static const double P[] = { -0x1.555556p-3, 0x1.111136p-7, -0x1.a023d8p-13, 0x1.72d1ap-19, -0x1.b6b022p-26 };
+    static const double WIDE_MAGIC = 0x1.8p+52;
     LExpr *wide = keep(o, lx_cast(o->f, x, LK_F64));
-    LExpr *n = keep(o, un(o, LX_ROUND, mul(o, wide, num64(o, 0x1.45f306dc9c883p-2))));
+    LExpr *shifted = keep(o, fma3(o, wide, num64(o, 0x1.45f306dc9c883p-2), num64(o, WIDE_MAGIC)));
+    LExpr *n = keep(o, sub(o, shifted, num64(o, WIDE_MAGIC)));
     LExpr *r = fma3(o, n, num64(o, -0x1.921fb544p+1), wide);
     r = fma3(o, n, num64(o, -0x1.0b4611a6p-33), r);
     r = fma3(o, n, num64(o, -0x1.3198a2e037073p-68), r);
-    LExpr *odd = sub(o, n, mul(o, num64(o, 2), un(o, LX_FLOOR, mul(o, n, num64(o, 0.5)))));
-    r = mul(o, r, sub(o, num64(o, 1), mul(o, num64(o, 2), odd)));
+    LExpr *sign = bin(o, LX_SHL, lx_bitcast(o->f, shifted, LK_U64), lx_int(o->f, LK_U64, 63));
+    r = lx_bitcast(o->f, bin(o, LX_XOR, lx_bitcast(o->f, r, LK_U64), sign), LK_F64);
     r = keep(o, lx_cast(o->f, r, LK_F32));
     LExpr *u = keep(o, mul(o, r, r));
     LExpr *y = fma3(o, mul(o, r, u), POLY(o, u, P), r);
@@ -240,6 +261,7 @@ static LExpr *expand(Pass *p, LExpr *e)
         case LX_EXP: to = expand_exp(o, a); break;
         case LX_LOG: to = expand_log(o, a); break;
         case LX_TANH: to = expand_tanh(o, a); break;
+        case LX_SIGMOID: to = expand_sigmoid(o, a); break;
         case LX_ERF: to = expand_erf(o, a); break;
         case LX_SIN: to = expand_sin(o, a); break;
         default: to = expand_pow(o, a, keep(o, b)); break;

@@ -15,8 +15,9 @@ static const struct {
     [LX_LE] = { "<=", 2 }, [LX_SELECT] = { "select", 3 }, [LX_CAST] = { "cast", 1 },
     [LX_BITCAST] = { "bitcast", 1 }, [LX_SPLAT] = { "splat", 1 }, [LX_RAMP] = { "ramp", 1 },
     [LX_LANE] = { "lane", 1 }, [LX_HADD] = { "hadd", 1 }, [LX_HMIN] = { "hmin", 1 },
-    [LX_HMAX] = { "hmax", 1 }, [LX_ZIP_LOW] = { "zip_low", 2 }, [LX_ZIP_HIGH] = { "zip_high", 2 }, [LX_EXP] = { "exp", 1 }, [LX_LOG] = { "log", 1 },
-    [LX_TANH] = { "tanh", 1 }, [LX_ERF] = { "erf", 1 }, [LX_SIN] = { "sin", 1 }, [LX_POW] = { "pow", 2 },
+    [LX_HMAX] = { "hmax", 1 }, [LX_ZIP_LOW] = { "zip_low", 2 }, [LX_ZIP_HIGH] = { "zip_high", 2 },
+    [LX_EXP] = { "exp", 1 }, [LX_LOG] = { "log", 1 }, [LX_TANH] = { "tanh", 1 },
+    [LX_SIGMOID] = { "sigmoid", 1 }, [LX_ERF] = { "erf", 1 }, [LX_SIN] = { "sin", 1 }, [LX_POW] = { "pow", 2 },
 };
 _Static_assert(sizeof OP / sizeof *OP == LX_POW + 1, "every operation has a row");
 

@@ -53,6 +53,7 @@ static const char *apply_f32(LOp op, float a, float b, float c, float *r)
     case LX_EXP: *r = (float)exp((double)a); break;
     case LX_LOG: *r = (float)log((double)a); break;
     case LX_TANH: *r = (float)tanh((double)a); break;
+    case LX_SIGMOID: *r = (float)(1 / (1 + exp(-(double)a))); break;
     case LX_ERF: *r = (float)erf((double)a); break;
     case LX_SIN: *r = (float)sin((double)a); break;
     case LX_POW: *r = (float)pow((double)a, (double)b); break;

@@ -59,7 +59,7 @@ static bool operand_kinds(LOp op, LKind kind)
         return !is_float && kind != LK_BOOL;
     case LX_AND: case LX_OR: case LX_XOR: case LX_NOT:
         return !is_float;
-    case LX_EXP: case LX_LOG: case LX_TANH: case LX_ERF: case LX_SIN: case LX_POW:
+    case LX_EXP: case LX_LOG: case LX_TANH: case LX_SIGMOID: case LX_ERF: case LX_SIN: case LX_POW:
         return kind == LK_F32;
     case LX_ADD: case LX_SUB: case LX_MUL: case LX_DIV: case LX_MIN: case LX_MAX: case LX_NEG:
     case LX_ABS: case LX_FMA: case LX_HADD: case LX_HMIN: case LX_HMAX: case LX_LT: case LX_LE:

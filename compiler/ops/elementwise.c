@@ -48,6 +48,7 @@ EVAL_UNARY(exp, exp(x))
 EVAL_UNARY(log, log(x))
 EVAL_UNARY(sqrt, sqrt(x))
 EVAL_UNARY(tanh, tanh(x))
+EVAL_UNARY(sigmoid, 1 / (1 + exp(-x)))
 EVAL_UNARY(erf, erf(x))
 EVAL_UNARY(sin, sin(x))
 EVAL_UNARY(floor, floor(x))
@@ -98,6 +99,12 @@ static void tanh_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
     dx[0] = times(c, dy, build_binary(c->g, &op_sub, one, times(c, n, n)));
 }
 
+static void sigmoid_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
+{
+    Node *other = build_binary(c->g, &op_sub, build_like(c->g, n, 1), n);
+    dx[0] = times(c, dy, times(c, n, other));
+}
+
 static void erf_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
 {
     Node *x = n->in[0];
@@ -146,6 +153,7 @@ static const OpSample exp_samples[] = { ON_SHAPES(-3, 3), ON_SHAPES(-20, -10) };
 static const OpSample log_samples[] = { ON_SHAPES(0.1, 5), ON_SHAPES(50, 900) };
 static const OpSample sqrt_samples[] = { ON_SHAPES(0.1, 5) };
 static const OpSample tanh_samples[] = { ON_SHAPES(-3, 3), ON_SHAPES(-0.01, 0.01) };
+static const OpSample sigmoid_samples[] = { ON_SHAPES(-4, 4), ON_SHAPES(-40, -10) };
 static const OpSample erf_samples[] = { ON_SHAPES(-2, 2), ON_SHAPES(-0.01, 0.01) };
 static const OpSample sin_samples[] = { ON_SHAPES(-3, 3), ON_SHAPES(-40, 40) };
 static const OpSample floor_samples[] = { ON_SHAPES(-3, 3) };
@@ -179,6 +187,7 @@ EMIT_MATH(exp, LX_EXP)
 EMIT_MATH(log, LX_LOG)
 EMIT_SIMPLE(sqrt, LX_SQRT)
 EMIT_MATH(tanh, LX_TANH)
+EMIT_MATH(sigmoid, LX_SIGMOID)
 EMIT_MATH(erf, LX_ERF)
 EMIT_MATH(sin, LX_SIN)
 EMIT_SIMPLE(floor, LX_FLOOR)
@@ -252,6 +261,19 @@ const OpDef op_tanh = {
     .eval = tanh_eval,
     .emit = tanh_emit,
     SAMPLES(tanh_samples),
+};
+
+const OpDef op_sigmoid = {
+    .name = "sigmoid",
+    .min_in = 1,
+    .max_in = 1,
+    .flags = OP_ELEMENTWISE | OP_EXPENSIVE,
+    .doc = "logistic function 1 / (1 + exp(-x))",
+    .shape = float_shape,
+    .grad = sigmoid_grad,
+    .eval = sigmoid_eval,
+    .emit = sigmoid_emit,
+    SAMPLES(sigmoid_samples),
 };
 
 const OpDef op_erf = {

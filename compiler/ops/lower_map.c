@@ -33,7 +33,7 @@ static int64_t expr_cost(const LExpr *e)
     if (!e || e->type.kind == LK_I64)
         return 0;
     int64_t own = 1;
-    if (e->op == LX_EXP || e->op == LX_LOG || e->op == LX_TANH || e->op == LX_ERF || e->op == LX_SIN || e->op == LX_POW)
+    if (e->op >= LX_EXP)
         own = 16;
     else if (e->op == LX_DIV || e->op == LX_SQRT)
         own = 4;

@@ -20,7 +20,7 @@ extern const OpDef op_input /* {name, shape, dtype} */, op_var /* {var} */,
     op_rand /* {shape, salt}: f32 uniform in [0,1), nnr_uniform(nnr_key(seed, step, salt), i) */,
     op_step /* i32 scalar: ctx.step */, op_epoch /* i32 scalar */;
 /* Elementwise, operands of one shape (broadcast is a node of its own). Comparisons give bool. */
-extern const OpDef op_neg, op_exp, op_log, op_sqrt, op_tanh, op_erf, op_sin, op_floor, op_round,
+extern const OpDef op_neg, op_exp, op_log, op_sqrt, op_tanh, op_sigmoid, op_erf, op_sin, op_floor, op_round,
     op_abs, op_not, op_cast /* {dtype} */, op_add, op_sub, op_mul, op_div, op_mod, op_max, op_min,
     op_pow, op_eq, op_ne, op_lt, op_le, op_and, op_or, op_select /* cond, a, b */;
 /* Movement */

@@ -7,7 +7,7 @@ const OpDef *const OPS[] = {
     /* leaves */
     &op_input, &op_var, &op_const, &op_iota, &op_rand, &op_step, &op_epoch,
     /* elementwise */
-    &op_neg, &op_exp, &op_log, &op_sqrt, &op_tanh, &op_erf, &op_sin, &op_floor, &op_round, &op_abs,
+    &op_neg, &op_exp, &op_log, &op_sqrt, &op_tanh, &op_sigmoid, &op_erf, &op_sin, &op_floor, &op_round, &op_abs,
     &op_not, &op_cast, &op_add, &op_sub, &op_mul, &op_div, &op_mod, &op_max, &op_min, &op_pow, &op_eq,
     &op_ne, &op_lt, &op_le, &op_and, &op_or, &op_select,
     /* movement */

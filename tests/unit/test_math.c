@@ -1,4 +1,4 @@
-/* The polynomial expansions of exp, log, tanh, erf, sin and pow against the C library in double, by the
+/* The polynomial expansions of exp, log, tanh, sigmoid, erf, sin and pow against the C library in double, by the
  * interpreter (fused multiply-add, f32 rounding): floats spread over all exponents, neighbourhoods where
  * the expansions change form, and special values. */
 #include "loop/expr.h"
@@ -48,6 +48,7 @@ static double reference(LOp op, double x, double y)
     case LX_EXP: return exp(x);
     case LX_LOG: return log(x);
     case LX_TANH: return tanh(x);
+    case LX_SIGMOID: return 1 / (1 + exp(-x));
     case LX_ERF: return erf(x);
     case LX_SIN: return sin(x);
     default: return pow(x, y);
@@ -123,6 +124,7 @@ static void fill(float lo, float hi)
 static void test_exp(void **state) { (void)state; fill(-105, 90); check(LX_EXP, 2); }
 static void test_log(void **state) { (void)state; fill(0, 4); check(LX_LOG, 2); }
 static void test_tanh(void **state) { (void)state; fill(-3, 3); check(LX_TANH, 2); }
+static void test_sigmoid(void **state) { (void)state; fill(-105, 20); check(LX_SIGMOID, 2); }
 static void test_erf(void **state) { (void)state; fill(-4.5f, 4.5f); check(LX_ERF, 2); }
 static void test_sin(void **state)
 {
@@ -147,7 +149,7 @@ static void test_pow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exp), cmocka_unit_test(test_log), cmocka_unit_test(test_tanh),
+        cmocka_unit_test(test_exp), cmocka_unit_test(test_log), cmocka_unit_test(test_tanh), cmocka_unit_test(test_sigmoid),
         cmocka_unit_test(test_erf), cmocka_unit_test(test_sin), cmocka_unit_test(test_pow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,28 @@ typedef struct {
     const Contraction *contraction;
 } Wanted;
 
+/* May candidate j run in the memory of the cost model's variant? A schedule changes no buffer but its own
+ * scratch; should it ever, the candidate is left out. */
+static bool same_memory(const Search *s, const Contraction *c, int j)
+{
+    const LProgram *p = nnc_program(s->variant[0]), *q = nnc_program(s->variant[j]);
+    if (p->weights_bytes != q->weights_bytes || p->slots_bytes != q->slots_bytes || p->entries.len != q->entries.len)
+        return false;
+    const LEntry *a = p->entries.data[c->entry], *b = q->entries.data[c->entry];
+    if (a->calls.len != b->calls.len)
+        return false;
+    const LCall *x = &a->calls.data[c->call], *y = &b->calls.data[c->call];
+    for (int i = 0; i < x->func->params.len && i < y->func->params.len; i++) {
+        if (x->func->params.data[i] == x->func->scratch || y->func->params.data[i] == y->func->scratch)
+            continue;
+        bool same = x->args[i].kind == y->args[i].kind && x->args[i].index == y->args[i].index &&
+                    x->func->params.data[i]->count == y->func->params.data[i]->count;
+        if (!same)
+            return false;
+    }
+    return true;
+}
+
 /* An entry point a candidate: the kernel call of its variant, in the memory of the whole entry point. */
 static LProgram *candidate_program(Arena *arena, const LTarget *target, void *user)
 {
@@ -34,7 +56,8 @@ static LProgram *candidate_program(Arena *arena, const LTarget *target, void *us
     memset(&p->funcs, 0, sizeof p->funcs);
     memset(&p->entries, 0, sizeof p->entries);
     for (int j = 0; j < w->contraction->n_tiles; j++) {
-        const LEntry *whole = nnc_program(w->search->variant[j])->entries.data[w->contraction->entry];
+        int from = same_memory(w->search, w->contraction, j) ? j : 0;
+        const LEntry *whole = nnc_program(w->search->variant[from])->entries.data[w->contraction->entry];
         LCall call = whole->calls.data[w->contraction->call];
         LFunc *f = ARENA_NEW(arena, LFunc);
         *f = *call.func;

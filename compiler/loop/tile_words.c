@@ -14,7 +14,7 @@ char *loop_tile_words(const LTile *tile, Arena *arena)
     Text t = { .arena = arena };
     if (tile->winograd)
         return arena_printf(arena, "Winograd %dx%d, %lld tiles a block", tile->winograd, tile->winograd,
-                            (long long)tile->block);
+                            (long long)tile->tiles);
     if (tile->kind == TILE_DOT) {
         text_add(&t, "dot ");
         add_rows(&t, tile);
@@ -26,7 +26,9 @@ char *loop_tile_words(const LTile *tile, Arena *arena)
     }
     for (int o = 0; o < 2; o++)
         if (tile->pack[o])
-            text_addf(&t, ", %s packed", NAME[o]);
+            text_addf(&t, ", %s packed%s", NAME[o], tile->pack[o] == PACK_WHOLE ? "" : " by the piece");
+    if (tile->block >= 0)
+        text_addf(&t, ", depth %lld", (long long)tile->depth);
     if (tile->split >= 0)
         text_addf(&t, ", sum in %lld parts", (long long)tile->chunks);
     return t.data;

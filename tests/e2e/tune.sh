@@ -16,7 +16,7 @@ head -n 1 "$tune" | grep -qx "nnc tune 1" && (($(grep -c '^contract ' "$tune") =
 
 # a schedule of our own shows that files are used: the one with scalar lanes
 key=$(grep -m 1 '^contract' "$tune")
-{ head -n 2 "$tune"; echo "$key"; echo "schedule outer vec -1 lanes 1 cols 1 rows -1:1 -1:1 pack 00 split -1:0 serial"; echo "seconds 1 2"; } >"$work/own.tune"
+{ head -n 2 "$tune"; echo "$key"; echo "schedule outer vec -1 lanes 1 cols 1 rows -1:1:1 -1:1:1 stay pack none none block -1:0 split -1:0 serial"; echo "seconds 1 2"; } >"$work/own.tune"
 "$NNC" dump "$work/net.nn" --after lower --tune "$work/own.tune" >"$work/own" 2>&1
 "$NNC" dump "$work/net.nn" --after lower --tune none >"$work/none" 2>&1
 cmp -s "$work/own" "$work/none" && fail "--tune FILE changes the loops" || pass "--tune FILE changes the loops"
@@ -47,7 +47,7 @@ says "broken: empty" "empty.tune:1:1: error: this is no tuning file" "$NNC" chec
 says "not there" "nowhere.tune: No such file" "$NNC" check "$work/net.nn" --tune "$work/nowhere.tune"
 says "cannot be written" "README.md/x.tune" "$NNC" tune "$work/net.nn" -o README.md/x.tune --seconds 1
 # a schedule that does not fit the contraction is passed over: the program is as without it
-sed '4s/rows -1:1 -1:1/rows 0:99 -1:1/' "$work/own.tune" >"$work/misfit.tune"
+sed '4s/rows -1:1:1/rows 0:99:1/' "$work/own.tune" >"$work/misfit.tune"
 "$NNC" dump "$work/net.nn" --after lower --tune "$work/misfit.tune" >"$work/misfit" 2>&1
 cmp -s "$work/misfit" "$work/none" && pass "a schedule that does not fit" || fail "a schedule that does not fit"
 

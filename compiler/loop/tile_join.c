@@ -12,16 +12,39 @@ typedef struct {
         int to;          /* of the result */
         int64_t divisor; /* what its steps are worth in the joined index */
     } part[TILE_MAX_INDEX];
+    int64_t extent[TILE_MAX_INDEX]; /* of the joined indices */
 } Joined;
 
-static void split_index(const Joined *j, LFunc *f, int n, LExpr *const *index, LExpr **out)
+/* A joined index as one value of known range: quotients of a sum would each be simplified in another way
+ * and no longer be seen to belong together. */
+static LExpr *as_one(const Joined *j, LBlock *at, LExpr *index, int k)
 {
+    if (index->op == LX_VAR || index->op == LX_CONST)
+        return index;
+    LVar *v = lb_let(j->from->func, at, "p", index);
+    v->ranged = true;
+    v->min = 0;
+    v->max = j->extent[k] - 1;
+    return lx_var(j->from->func, v);
+}
+
+static void split_index(const Joined *j, LBlock *at, int n, LExpr *const *index, LExpr **out)
+{
+    LFunc *f = j->from->func;
+    LExpr *whole[TILE_MAX_INDEX] = { NULL };
     for (int i = 0; i < j->n_parts; i++) {
         const struct Digit *d = &j->part[i];
+        int64_t extent = j->from->extent[d->index];
         if (d->index >= n)
             continue;
-        LExpr *e = lx_bin(f, LX_DIV, index[d->to], lx_i64(f, d->divisor));
-        out[d->index] = lx_bin(f, LX_MOD, e, lx_i64(f, j->from->extent[d->index]));
+        if (extent == j->extent[d->to]) { /* not joined */
+            out[d->index] = index[d->to];
+            continue;
+        }
+        if (!whole[d->to])
+            whole[d->to] = as_one(j, at, index[d->to], d->to);
+        LExpr *e = lx_bin(f, LX_DIV, whole[d->to], lx_i64(f, d->divisor));
+        out[d->index] = lx_bin(f, LX_MOD, e, lx_i64(f, extent));
     }
 }
 
@@ -29,7 +52,7 @@ static LExpr *joined_load(void *user, int operand, LBlock *at, LExpr *const *ind
 {
     const Joined *j = user;
     LExpr *own[TILE_MAX_INDEX];
-    split_index(j, j->from->func, j->from->n_index, index, own);
+    split_index(j, at, j->from->n_index, index, own);
     return j->from->load(j->from->user, operand, at, own);
 }
 
@@ -37,7 +60,7 @@ static void joined_store(void *user, LBlock *at, LExpr *const *index, LExpr *val
 {
     const Joined *j = user;
     LExpr *own[TILE_MAX_INDEX];
-    split_index(j, j->from->func, j->from->n_out, index, own);
+    split_index(j, at, j->from->n_out, index, own);
     j->from->store(j->from->user, at, own, value);
 }
 
@@ -90,6 +113,8 @@ LContract loop_contract_join(const LContract *c)
         }
     if (out.n_index == c->n_index)
         return *c;
+    for (int k = 0; k < out.n_index; k++)
+        j->extent[k] = out.extent[k];
     out.user = j;
     out.whole = c;
     out.load = joined_load;

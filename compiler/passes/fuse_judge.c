@@ -264,7 +264,7 @@ static bool judge_reductions(Judge *j)
         return judge_rows(j, cols);
     if (judge_reduce(j) || cols <= 1)
         return j->verdict.refused == NULL;
-    if (cols >= LONG_ROW || j->n_reduction < 2)
+    if (cols >= LONG_ROW)
         return false;
     j->verdict.refused = NULL;
     return judge_rows(j, cols);

@@ -51,6 +51,7 @@ typedef struct {
 typedef struct {
     uint64_t seed, step;
     int32_t epoch;
+    int32_t threads; /* for this call, when made through the runtime's nnr_call; 0: as set before */
 } nnr_ctx;
 
 /* in and out follow the order of the entry's tables. Uses no memory but what it is given. */

@@ -207,7 +207,11 @@ void nnr_digit_draw(uint64_t seed, uint64_t index, uint8_t pixels[784], uint8_t 
 
 /* Calls fn(arg, i) for i in [0, n), in parallel. n below 2 stays on the caller's thread. */
 void nnr_parallel_for(void (*fn)(void *arg, int64_t i), void *arg, int64_t n);
-/* 0: OpenMP's default (OMP_NUM_THREADS or the number of cores). */
+/* For calls made from this thread on. 0: OpenMP's default (OMP_NUM_THREADS or the number of cores). */
 void nnr_set_threads(int n);
+/* entry->run with ctx->threads threads, whichever back end made it; calls from several threads at once
+ * may each have their own number. The result has the same bits for any number. */
+void nnr_call(const nnr_entry *entry, void *weights, void *slots, const void *const *in, void *const *out,
+              void *arena, const nnr_ctx *ctx);
 
 #endif

@@ -1,5 +1,6 @@
 /* The parallel loop: every index once, whatever the number of threads. */
 #include "runtime/runtime.h"
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -26,8 +27,35 @@ static void every_index_once(void **state)
         }
 }
 
+static void note_threads(void *arg, int64_t i)
+{
+    if (i == 0) *(int *)arg = omp_get_num_threads();
+}
+
+static void run(void *weights, void *slots, const void *const *in, void *const *out, void *arena, const nnr_ctx *ctx)
+{
+    (void)weights, (void)slots, (void)in, (void)arena, (void)ctx;
+    nnr_parallel_for(note_threads, out[0], N);
+}
+
+/* The number of threads is the call's, and what was set before holds again behind it. */
+static void threads_of_one_call(void **state)
+{
+    (void)state;
+    nnr_entry entry = {.run = run};
+    int seen = 0;
+    void *out[1] = {&seen};
+    nnr_set_threads(2);
+    static const int32_t WANTED[] = {0, 3, 1, 0}, GIVEN[] = {2, 3, 1, 2};
+    for (int i = 0; i < 4; i++) {
+        nnr_ctx ctx = {.threads = WANTED[i]};
+        nnr_call(&entry, NULL, NULL, NULL, out, NULL, &ctx);
+        assert_int_equal(seen, GIVEN[i]);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_index_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_index_once), cmocka_unit_test(threads_of_one_call)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

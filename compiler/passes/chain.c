@@ -17,6 +17,7 @@ typedef struct {
     int *set;         /* by kernel: its set (a kernel's number) */
     ChainPlan **plan; /* by set */
     bool *seen;
+    bool *forward;    /* by kernel: an output depends on it */
     int n;
 } Sets;
 
@@ -58,8 +59,11 @@ static bool goes_around(Sets *x, int a, int b)
 
 /* ---- growing ---- */
 
+/* A forward kernel that also computed backward values would keep them over the whole step. */
 static bool join(Sets *x, int a, int b)
 {
+    if (x->forward[a] != x->forward[b])
+        return false;
     ChainPlan *both = ARENA_NEW(x->c.arena, ChainPlan);
     for (int k = 0; k < x->n; k++) {
         if (x->set[k] != a && x->set[k] != b)
@@ -191,6 +195,20 @@ static void find_readers(Sets *x)
             VEC_PUSH(x->c.arena, &x->c.readers[x->c.deps->reads[k].data[i].node->id], k);
 }
 
+static void find_forward(Sets *x)
+{
+    const Graph *g = x->c.g;
+    bool *needed = ARENA_ARRAY(x->c.arena, bool, g->nodes.len + 1);
+    for (int id = g->nodes.len - 1; id >= 0; id--) {
+        const Node *n = g->nodes.data[id];
+        for (int i = 0; i < n->n_in && (needed[id] || n->op == &op_output); i++)
+            needed[n->in[i]->id] = true;
+    }
+    for (int k = 0; k < x->n; k++)
+        for (int i = 0; i < g->kernels.data[k]->results.len; i++)
+            x->forward[k] = x->forward[k] || needed[g->kernels.data[k]->results.data[i]->id];
+}
+
 bool pass_chain(PassCtx *ctx, Graph *g)
 {
     int n = g->kernels.len;
@@ -202,9 +220,11 @@ bool pass_chain(PassCtx *ctx, Graph *g)
     x.set = ARENA_ARRAY(ctx->arena, int, n);
     x.plan = ARENA_ARRAY(ctx->arena, ChainPlan *, n);
     x.seen = ARENA_ARRAY(ctx->arena, bool, n);
+    x.forward = ARENA_ARRAY(ctx->arena, bool, n);
     for (int k = 0; k < n; k++)
         x.set[k] = k;
     find_readers(&x);
+    find_forward(&x);
     grow(&x);
     replace(&x, g);
     if (!kernels_sort(ctx->arena, g)) {

@@ -7,6 +7,7 @@
  *   cse          common subexpressions (rand: equal salt and shape are equal)
  *   dce          what no root needs
  *   layout       (of the whole module) how parameters lie in memory
+ *   recompute    large intermediates that are cheap to make again are copied into the backward pass
  *   fuse         kernels: every remaining node gets a kernel or is recomputed by its readers
  *   chain        kernels that share rows become one that works block by block
  *   order        kernels in the order that keeps least alive
@@ -42,6 +43,7 @@ bool pass_simplify(PassCtx *ctx, Graph *g);
 bool pass_cse(PassCtx *ctx, Graph *g);
 bool pass_dce(PassCtx *ctx, Graph *g);
 bool pass_layout(PassCtx *ctx, Module *m);
+bool pass_recompute(PassCtx *ctx, Graph *g);
 bool pass_fuse(PassCtx *ctx, Graph *g);
 bool pass_chain(PassCtx *ctx, Graph *g);
 bool pass_order(PassCtx *ctx, Graph *g);

@@ -9,6 +9,7 @@ const Pass PASSES[] = {
     { "cse", pass_cse, "equal nodes become one", NULL },
     { "dce", pass_dce, "what no output or update needs is dropped", NULL },
     { "layout", NULL, "how parameters lie in memory: transposed, in panels", pass_layout },
+    { "recompute", pass_recompute, "what the backward pass computes again instead of reading it", NULL },
     { "fuse", pass_fuse, "kernels: what is computed together, what is stored", NULL },
     { "chain", pass_chain, "kernels that share rows run block by block: no matrix of scores in memory", NULL },
     { "order", pass_order, "kernels in the order that keeps the fewest bytes alive", NULL },

@@ -164,12 +164,37 @@ static void test_unfused(void **state)
     check_forms(1 << 21, true);
 }
 
+/* 8 MiB of scores: none of them stored, forward or backward, and the whole arena smaller than they. */
+static void test_no_matrix_of_scores(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    const int64_t scores = (int64_t)2 * 4 * 512 * 512;
+    Diff *d = diff_of_module(arena, build(arena, "net f(x: f32[N, 512, 32]) -> f32[N, 512, 32] = x |> multi_head_attention(4)\n"
+                                                 "train t {\n    data x: f32[N, 512, 32] = npy(\"x.npy\")\n    batch 2\n    epochs 1\n"
+                                                 "    minimize mse(f(x), 0.5) with adam(lr = 1e-3)\n}\n"));
+    for (int i = 0; i < d->module->graphs.len; i++) {
+        PassCtx pass = { .arena = arena };
+        assert_true(pass_grad(&pass, d->module->graphs.data[i]));
+    }
+    diff_lower(d, &(DiffOptions){ .target = with_cache(arena, 1 << 21) });
+    for (int i = 0; i < d->module->graphs.len; i++) {
+        const Graph *g = d->module->graphs.data[i];
+        for (int k = 0; k < g->kernels.len; k++)
+            for (int r = 0; r < g->kernels.data[k]->results.len; r++)
+                assert_true(type_count(&g->kernels.data[k]->results.data[r]->type) < scores / 2);
+        assert_true(g->arena_bytes < scores * 4);
+    }
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_block),
         cmocka_unit_test(test_many_blocks),
         cmocka_unit_test(test_unfused),
+        cmocka_unit_test(test_no_matrix_of_scores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* The passes grad, simplify, cse and dce.
  *
  * Golden cases: tests/golden/PASS_CASE.ir is a module; after that one pass it must print as
- * PASS_CASE.out (fuse, chain, order and plan: after it and the passes before it, chain left out). BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
+ * PASS_CASE.out (recompute, fuse, chain, order and plan: after it and the passes before it, chain left out). BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
  * whose .out starts with `error:` must fail with that text.
  *
  * Property: whatever simplify, cse and dce do to a graph, its values stay: checked on every golden
@@ -13,11 +13,15 @@
 #include <stdlib.h>
 
 /* A case is the graph before fusion: what comes after the pass needs its kernels. */
+static bool run_recompute(PassCtx *ctx, Graph *g)
+{
+    return pass_grad(ctx, g) && pass_simplify(ctx, g) && pass_cse(ctx, g) && pass_dce(ctx, g) && pass_recompute(ctx, g);
+}
 static bool run_fuse(PassCtx *ctx, Graph *g)
 {
     return pass_grad(ctx, g) && pass_simplify(ctx, g) && pass_cse(ctx, g) && pass_dce(ctx, g) && pass_fuse(ctx, g);
 }
-static bool run_chain(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_chain(ctx, g); }
+static bool run_chain(PassCtx *ctx, Graph *g) { return run_recompute(ctx, g) && pass_fuse(ctx, g) && pass_chain(ctx, g); }
 static bool run_order(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_order(ctx, g); }
 static bool run_plan(PassCtx *ctx, Graph *g) { return run_order(ctx, g) && pass_plan(ctx, g); }
 
@@ -31,7 +35,7 @@ static const struct {
     const char *name;
     bool (*run)(PassCtx *, Graph *);
 } TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce },
-             { "layout", run_layout },
+             { "layout", run_layout }, { "recompute", run_recompute },
              { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 

@@ -390,7 +390,7 @@ void loop_contract_emit(LContract *c, const LTile *t)
         if (t->pack[o] == PACK_WHOLE) {
             m.panel_at[o] = lfunc_scratch(c->func, tile_pack_count(&m, o) * 4);
             m.panel[o] = c->func->scratch;
-            tile_pack(&m, o, c->at);
+            tile_pack(&m, o, c->panels_at[o] ? c->panels_at[o] : c->at);
         }
     if (t->split >= 0) {
         m.part_count = 1;

@@ -28,6 +28,10 @@ struct LContract {
     } operand[2];
     bool costly[2]; /* load does real work (an inlined prologue), so a panel is worth more */
     bool serial;    /* stands inside a loop that runs in parallel: no parallel loops, no split sums */
+    /* For a contraction inside a loop: where the panels of an operand are filled that stays the same in all
+     * of its rounds, ahead of the loop (their scratch has to be left alone meanwhile); NULL: at `at`. */
+    LBlock *panels_at[2];
+    int64_t rounds; /* 0 counts as 1 */
     void *user;
     /* The scalar f32 value of an operand at the n_index given i64 expressions: a load, or an inlined
      * producer. May append lets to `at`; no other statement. Called many times for different places. */

@@ -252,10 +252,10 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
         return;
     }
     if (t->pack[o] == PACK_WHOLE) {
-        double count = packed_count(v, o);
-        all->copying += count * copy + 300;
+        double count = packed_count(v, o), rounds = c->panels_at[o] && c->rounds > 1 ? (double)c->rounds : 1;
+        all->copying += (count * copy + 300) / rounds;
         if (unit && scattered(step, v->steps))
-            all->lost += lost_on(c, count / width, width / 16, bytes);
+            all->lost += lost_on(c, count / width, width / 16, bytes) / rounds;
         add_lines(c, all, count / 16 * 2, count * 8, 1, count);
         add_lines(c, all, first, count * 4 + bytes, 1, count / 16 * passes);
         add_lines(c, all, again, panel, 1, again);

@@ -173,6 +173,15 @@ static void describe_result(const ContractLower *c, LContract *lc)
     }
 }
 
+static bool same_for_all_blocks(const ContractLower *c, int operand)
+{
+    int k = c->lw->block->index[c->lw->block->lead - 1];
+    for (int d = 0; k >= 0 && d < c->map->operand[operand].rank; d++)
+        if (c->map->operand[operand].dim[d].coef[k])
+            return false;
+    return k >= 0;
+}
+
 void lower_contract(Lower *lw)
 {
     ContractLower c = contract_part(lw);
@@ -180,6 +189,11 @@ void lower_contract(Lower *lw)
     LContract lc = { .func = lw->func, .at = lw->at, .target = lw->target, .user = &c, .load = load_operand,
                      .store = store_result, .serial = lw->block != NULL };
     const Type *in[2] = { &c.node->in[0]->type, &c.node->in[c.node->n_in - 1]->type };
+    for (int o = 0; o < map->n_operand && lw->block && lw->block->panels; o++)
+        if (same_for_all_blocks(&c, o)) {
+            lc.panels_at[o] = lw->block->panels;
+            lc.rounds = lw->block->rounds;
+        }
     lower_frames(lw);
     contract_describe(map, in, &lc);
     describe_result(&c, &lc);

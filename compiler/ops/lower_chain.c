@@ -9,7 +9,7 @@
 #include "ops/contract.h"
 #include "ops/lower_parts.h"
 
-enum { MAX_CHUNKS = 16 };
+enum { MAX_CHUNKS = 8 };
 
 typedef struct {
     Kernel kernel;       /* as in chain->stages, with its nodes */
@@ -240,13 +240,15 @@ static void place_values(Chain *c)
 
 /* ---- writing ---- */
 
-/* Writes something of stage s for the block; its scratch is free again afterwards. */
+/* Writes something of stage s for the block. Its scratch is free again afterwards, but for panels that later
+ * blocks read. */
 static void write_stage(Chain *c, LowerBlock *block, int s, void (*write)(Lower *lw))
 {
     Lower *lw = c->lw;
     LFunc *f = lw->func;
     Stage *stage = &c->stage[s];
     int64_t mark = f->scratch_bytes;
+    int panels = block->panels ? block->panels->len : 0;
     lw->kernel = &stage->kernel;
     for (int d = 0; d < block->lead; d++)
         block->index[d] = stage->index[d];
@@ -254,7 +256,8 @@ static void write_stage(Chain *c, LowerBlock *block, int s, void (*write)(Lower 
     lw->block = block;
     write(lw);
     c->peak = f->scratch_bytes > c->peak ? f->scratch_bytes : c->peak;
-    f->scratch_bytes = mark;
+    if (!block->panels || block->panels->len == panels)
+        f->scratch_bytes = mark;
 }
 
 static void write_block(Chain *c, const LowerBlock *grid, LExpr *from, int64_t rows, LBlock *at)
@@ -308,6 +311,12 @@ static void each_sums(Chain *c, LowerBlock *grid, LBlock *at, void (*write)(Lowe
             write_stage(c, grid, s, write);
 }
 
+static void append(LFunc *f, LBlock *at, const LBlock *more)
+{
+    for (int i = 0; i < more->len; i++)
+        lb_append(f, at, more->data[i]);
+}
+
 /* All blocks of a grid position, in order. */
 static void write_blocks(Chain *c, LowerBlock *grid, LBlock *at)
 {
@@ -317,8 +326,14 @@ static void write_blocks(Chain *c, LowerBlock *grid, LBlock *at)
     grid->extent[last] = c->dim[last];
     each_sums(c, grid, at, lower_sums_clear);
     if (c->full > 1) {
-        LStmt *loop = lb_for(f, at, "b", lx_i64(f, 0), lx_i64(f, c->full), 1, LF_SERIAL);
+        LBlock panels = { 0 }, blocks = { 0 };
+        LStmt *loop = lb_for(f, &blocks, "b", lx_i64(f, 0), lx_i64(f, c->full), 1, LF_SERIAL);
+        grid->panels = &panels;
+        grid->rounds = c->full;
         write_block(c, grid, block_begin(c, &loop->body, lx_var(f, loop->var)), c->chain->block, &loop->body);
+        grid->panels = NULL;
+        append(f, at, &panels);
+        append(f, at, &blocks);
     } else if (c->full) {
         write_block(c, grid, lx_i64(f, 0), c->chain->block, at);
     }
@@ -327,13 +342,19 @@ static void write_blocks(Chain *c, LowerBlock *grid, LBlock *at)
     each_sums(c, grid, at, lower_sums_finish);
 }
 
-/* Block b of a grid position, whichever it is. */
-static void write_one_block(Chain *c, LowerBlock *grid, LExpr *b, LBlock *at)
+/* Block b of a grid position, whichever it is. first: the condition under which panels have to be filled that
+ * it has in common with those after it; NULL: nothing comes after it. */
+static void write_one_block(Chain *c, LowerBlock *grid, LExpr *b, LExpr *first, LBlock *at)
 {
     LFunc *f = c->lw->func;
+    if (first && c->full > 1) {
+        grid->panels = &lb_if(f, at, first)->body;
+        grid->rounds = c->full;
+    }
     if (c->full && c->rest) {
         LStmt *branch = lb_if(f, at, lx_bin(f, LX_LT, b, lx_i64(f, c->full)));
         write_block(c, grid, block_begin(c, &branch->body, b), c->chain->block, &branch->body);
+        grid->panels = NULL;
         write_block(c, grid, lx_i64(f, c->full * c->chain->block), c->rest, &branch->other);
     } else if (c->full) {
         write_block(c, grid, block_begin(c, at, b), c->chain->block, at);
@@ -342,14 +363,16 @@ static void write_one_block(Chain *c, LowerBlock *grid, LExpr *b, LBlock *at)
     }
 }
 
-/* One unit of parallel work: a grid position, or a block of one. */
-static void write_item(Chain *c, LExpr *item, LBlock *at)
+/* One unit of parallel work: a grid position, or a block of one. lo: the first item of the chunk; NULL: it
+ * has no other. */
+static void write_item(Chain *c, LExpr *item, LExpr *lo, LBlock *at)
 {
     LFunc *f = c->lw->func;
     int64_t blocks = c->full + (c->rest > 0);
     LowerBlock grid = { .lead = c->chain->lead, .all = c->rows };
-    LExpr *b = NULL;
+    LExpr *b = NULL, *first = NULL;
     if (!c->in_order) {
+        first = lo ? lx_bin(f, LX_EQ, item, lo) : NULL;
         b = ranged_let(f, at, "b", lx_bin(f, LX_MOD, item, lx_i64(f, blocks)), blocks - 1);
         item = lx_bin(f, LX_DIV, item, lx_i64(f, blocks));
     }
@@ -361,7 +384,7 @@ static void write_item(Chain *c, LExpr *item, LBlock *at)
     if (c->in_order)
         write_blocks(c, &grid, at);
     else
-        write_one_block(c, &grid, b, at);
+        write_one_block(c, &grid, b, first ? lx_bin(f, LX_OR, first, lx_bin(f, LX_EQ, b, lx_i64(f, 0))) : NULL, at);
 }
 
 static bool worth_threads(const Chain *c)
@@ -402,15 +425,14 @@ static void write_chain(Chain *c)
         loop->var->min = 0;
         loop->var->max = items - 1;
     }
-    write_item(c, item, at);
+    write_item(c, item, size > 1 ? lo : NULL, at);
     int64_t each = (c->peak + NNR_ALIGN - 1) / NNR_ALIGN * NNR_ALIGN;
     if (f->scratch) {
         f->scratch_bytes = each * chunks;
         f->scratch->count = f->scratch_bytes / 4;
         lblock_shift(f, &body, f->scratch, lx_mul(f, chunk, lx_i64(f, each / 4)));
     }
-    for (int i = 0; i < body.len; i++)
-        lb_append(f, outer ? &outer->body : top, body.data[i]);
+    append(f, outer ? &outer->body : top, &body);
 }
 
 void lower_chain(Lower *lw)

@@ -25,6 +25,8 @@ typedef struct LowerBlock {
     /* A contract that sums over the blocks: where its sums are, one run of the elements of its output indices
      * other than index[0 .. lead - 2]; NULL: it stores its results. */
     const struct LowerSums *sums;
+    LBlock *panels;    /* where a contract packs an operand that all blocks of a grid position have in common ... */
+    int64_t rounds;    /* ... and how many blocks that are; NULL: for itself */
 } LowerBlock;
 typedef struct LowerSums {
     const Node *node;  /* the contract; its sums lie where it is stored, or, ... */

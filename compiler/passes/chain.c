@@ -215,7 +215,7 @@ bool pass_chain(PassCtx *ctx, Graph *g)
     const LTarget *target = ctx->target ? ctx->target : &LTARGET_GENERIC;
     if (ctx->no_fuse || n < 2)
         return true;
-    Sets x = { .c = { .arena = ctx->arena, .g = g, .deps = kernel_deps(ctx->arena, g), .cache = target->l2 / 2 },
+    Sets x = { .c = { .arena = ctx->arena, .g = g, .deps = kernel_deps(ctx->arena, g), .cache = target->l2 },
                .n = n };
     x.set = ARENA_ARRAY(ctx->arena, int, n);
     x.plan = ARENA_ARRAY(ctx->arena, ChainPlan *, n);

@@ -11,7 +11,7 @@ typedef struct {
     const Graph *g;
     const KernelDeps *deps;
     KernelIds *readers; /* by node id: the kernels that read a stored value */
-    int64_t cache;      /* bytes that what is alive of a block may take */
+    int64_t cache;      /* bytes of the second-level cache */
 } ChainGraph;
 
 typedef struct {

@@ -4,8 +4,8 @@
 #include "passes/fuse.h"
 
 enum {
-    MIN_BLOCK = 8,    /* rows: less, and every operand is packed for too little work */
-    SPLIT_BLOCK = 32, /* rows that blocks cut for the sake of threads keep */
+    MIN_BLOCK = 8,    /* rows: fewer, and the register tiles are too small */
+    GOOD_BLOCK = 32,  /* rows that a block keeps unless it would not fit the second-level cache at all */
     FEW_ITEMS = 8,    /* units of parallel work that are enough */
     MAX_WALK = 256
 };
@@ -214,14 +214,15 @@ static bool cut_blocks(Judge *j)
                 saved += count(results->data[i]) * 4;
             }
     }
-    int64_t block = width ? j->c->cache / width : extent;
-    if (block < MIN_BLOCK && block < extent)
+    int64_t most = width ? j->c->cache / width : extent, block = most / 4;
+    if (most < MIN_BLOCK && most < extent)
         return refuse(j, "a few rows would not stay in the cache");
     if (!j->sums && j->grid < FEW_ITEMS) {
         int64_t parts = (FEW_ITEMS + j->grid - 1) / j->grid, each = (extent + parts - 1) / parts;
-        each = each < SPLIT_BLOCK ? SPLIT_BLOCK : each;
         block = each < block ? each : block;
     }
+    block = block < GOOD_BLOCK ? GOOD_BLOCK : block;
+    block = block < most ? block : most;
     if (block < extent) {
         int64_t n = (extent + block - 1) / block;
         block = ((extent + n - 1) / n + MIN_BLOCK - 1) / MIN_BLOCK * MIN_BLOCK;

@@ -3,6 +3,7 @@
 #include "nnc_internal.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,18 +135,23 @@ static void profile_of(const Bench *b, const Case *c, Text *out)
         sum += rows[k].samples->median;
     }
     qsort(order, (size_t)e->calls.len, sizeof *order, slowest_first);
+    int schedule = 8, layer = 5; /* widths of the columns */
+    for (int k = 0; k < e->calls.len; k++) {
+        schedule = (int)fmax(schedule, (double)strlen(rows[k].schedule));
+        layer = (int)fmax(layer, (double)strlen(place_text(b->arena, rows[k].func)));
+    }
     text_addf(out, "\n%s, batch %" PRId64 ", %s, %s, %d thread%s: %d kernels, one by one %s\n", e->name, e->batch,
               c->subject->build->backend, c->subject->build->unfused ? "unfused" : "fused", c->threads,
               c->threads > 1 ? "s" : "", e->calls.len, bench_seconds_text(b->arena, sum));
-    text_addf(out, "%4s %11s %6s %8s %7s %7s %-6s %-46s %-20s %s\n", "call", "median", "share", "GFLOP/s", "GB/s", "limit",
-              "by", "schedule", "layer", "operations");
+    text_addf(out, "%4s %11s %6s %8s %7s %7s %-6s %-*s %-*s %s\n", "call", "median", "share", "GFLOP/s", "GB/s", "limit",
+              "by", schedule, "schedule", layer, "layer", "operations");
     for (int k = 0; k < e->calls.len; k++) {
         const Row *r = order[k].row;
         double t = r->samples->median > 0 ? r->samples->median : 1e-12;
-        text_addf(out, "%4d %11s %5.1f%% %8.1f %7.1f %6.1f%% %-6s %-46s %-20s %s\n", order[k].call,
+        text_addf(out, "%4d %11s %5.1f%% %8.1f %7.1f %6.1f%% %-6s %-*s %-*s %s\n", order[k].call,
                   bench_seconds_text(b->arena, r->samples->median), r->share * 100, r->work.flops / t * 1e-9,
-                  (r->work.read + r->work.written) / t * 1e-9, r->limit / t * 100, r->bound, r->schedule,
-                  place_text(b->arena, r->func), shortened(b->arena, r->func->note ? r->func->note : r->func->name));
+                  (r->work.read + r->work.written) / t * 1e-9, r->limit / t * 100, r->bound, schedule, r->schedule,
+                  layer, place_text(b->arena, r->func), shortened(b->arena, r->func->note ? r->func->note : r->func->name));
     }
 }
 

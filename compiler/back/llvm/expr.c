@@ -54,7 +54,7 @@ LLVMValueRef low_table(Lower *g, const LBuf *b)
 
 /* ---- memory ---- */
 
-static int64_t gcd(int64_t a, int64_t b)
+int64_t low_gcd(int64_t a, int64_t b)
 {
     while (b) {
         int64_t r = a % b;
@@ -70,10 +70,10 @@ int64_t low_factor(const Lower *g, const LExpr *e)
     case LX_CONST: return e->ival < 0 ? -e->ival : e->ival;
     case LX_VAR: return e->var->mutable_ ? 1 : g->frame.factor[e->var->id];
     case LX_ADD:
-    case LX_SUB: return gcd(low_factor(g, e->a), low_factor(g, e->b));
+    case LX_SUB: return low_gcd(low_factor(g, e->a), low_factor(g, e->b));
     case LX_MUL: {
         int64_t a = low_factor(g, e->a), b = low_factor(g, e->b);
-        return a > 1 << 20 || b > 1 << 20 ? gcd(a, 1 << 20) : a * b;
+        return a > 1 << 20 || b > 1 << 20 ? low_gcd(a, 1 << 20) : a * b;
     }
     default: return 1;
     }
@@ -83,7 +83,7 @@ int64_t low_factor(const Lower *g, const LExpr *e)
 static unsigned alignment(const Lower *g, const LBuf *buf, const LExpr *index)
 {
     int64_t at = low_factor(g, index) * lkind_bytes(buf->kind);
-    return (unsigned)gcd(g->align[buf->id], at);
+    return (unsigned)low_gcd(g->align[buf->id], at);
 }
 
 static LLVMValueRef address(Lower *g, const LBuf *buf, const LExpr *index)

@@ -73,6 +73,7 @@ LLVMValueRef low_expr(Lower *g, const LExpr *e);
 void low_store(Lower *g, const LStmt *s);
 void low_prefetch(Lower *g, const LStmt *s);
 int64_t low_factor(const Lower *g, const LExpr *e); /* e is a multiple of it; 0 for the constant 0 */
+int64_t low_gcd(int64_t a, int64_t b);
 LLVMValueRef low_table(Lower *g, const LBuf *b);    /* a constant table */
 
 /* stmt.c */

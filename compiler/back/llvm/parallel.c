@@ -15,7 +15,6 @@ typedef struct {
 
 typedef struct {
     Arena *arena;
-    const Frame *outside;
     bool *var_seen, *buf_seen; /* captured or defined within */
     Vec(Capture) list;
 } Captures;
@@ -68,7 +67,7 @@ static void capture_block(Captures *c, const LBlock *block, const BackUses *uses
 
 static Captures gather(Lower *g, const LStmt *s)
 {
-    Captures c = { .arena = g->arena, .outside = &g->frame };
+    Captures c = { .arena = g->arena };
     c.var_seen = ARENA_ARRAY(g->arena, bool, g->func->n_vars + 1);
     c.buf_seen = ARENA_ARRAY(g->arena, bool, g->func->n_bufs + 1);
     capture_expr(&c, s->lo);
@@ -106,13 +105,7 @@ static LLVMValueRef make_body(Lower *g, const LStmt *s, const Captures *c, const
     }
     LLVMValueRef t = LLVMBuildNSWMul(g->b, LLVMGetParam(fn, (unsigned)n), low_int(g, s->step), "");
     g->frame.value[s->var->id] = LLVMBuildNSWAdd(g->b, low_expr(g, s->lo), t, s->var->name);
-    int64_t a = low_factor(g, s->lo), b = s->step;
-    while (b) {
-        int64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    g->frame.factor[s->var->id] = a;
+    g->frame.factor[s->var->id] = low_gcd(low_factor(g, s->lo), s->step);
     low_block(g, &s->body);
     LLVMBuildRetVoid(g->b);
     low_close(g);

@@ -51,21 +51,11 @@ LLVMValueRef low_trips(Lower *g, const LStmt *s, LLVMValueRef lo, LLVMValueRef h
     return s->step == 1 ? span : LLVMBuildSDiv(g->b, up, low_int(g, s->step), "");
 }
 
-static int64_t common_factor(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 static void set_loop_var(Lower *g, const LStmt *s, LLVMValueRef value)
 {
     g->frame.value[s->var->id] = value;
     g->frame.slot[s->var->id] = NULL;
-    g->frame.factor[s->var->id] = common_factor(low_factor(g, s->lo), s->step);
+    g->frame.factor[s->var->id] = low_gcd(low_factor(g, s->lo), s->step);
 }
 
 static void lower_loop(Lower *g, const LStmt *s, LLVMValueRef lo, LLVMValueRef hi, bool runs)

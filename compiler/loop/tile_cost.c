@@ -49,7 +49,7 @@ static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64
     if (t->kind == TILE_DOT)
         return outputs * ((double)cols + 10);
     bool apart = t->lanes > 1 && t->vec >= 0 && c->out_stride[t->vec] != 1;
-    double each = apart ? t->lanes * 2 : 1.5;
+    double each = !apart ? 1.5 : tile_turns_results(c, t) ? 9 : t->lanes * 4;
     for (int r = 0; r < 2; r++) /* rows on pages of their own */
         if (t->row[r] >= 0 && t->rows[r] > 1 && c->out_stride[t->row[r]] >= 1024)
             each += 1.5;

@@ -4,8 +4,6 @@
  * piece cannot, lane-by-lane code with the same result. */
 #include "loop/tile_micro.h"
 
-enum { COSTLY_EPILOGUE = 40 };
-
 /* Does operand o change along index k? */
 static bool depends(const Tiler *m, int o, int k) { return k >= 0 && m->c->operand[o].stride[k] != 0; }
 
@@ -78,17 +76,6 @@ static LExpr *operand_value(Tiler *m, int o, LExpr *const *index, const TileSpot
 
 /* ---- sums ---- */
 
-typedef struct {
-    LVar *acc[TILE_MAX_ACC]; /* [row 1][row 0][column] */
-    int n0, n1, cols;
-    int limit; /* lanes of the last column */
-} Accs;
-
-static LVar *acc_at(const Accs *a, int i1, int i0, int col)
-{
-    return a->acc[(i1 * a->n0 + i0) * a->cols + col];
-}
-
 /* A DOT tile along an index that no operand depends on. */
 static bool lanes_agree(const Tiler *m)
 {
@@ -150,7 +137,7 @@ static void prefetch(Tiler *m, LExpr *const *base, const TileSpot *spot, LBlock 
 
 /* acc += product for every accumulator, at one place of the summed indices. cols and limit: columns
  * that take part, and lanes of the last of them. */
-static void multiply_add(Tiler *m, Accs *a, const TileSpot *spot, LExpr *const *base, int cols, int limit,
+static void multiply_add(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *const *base, int cols, int limit,
                          LBlock *at)
 {
     LContract *c = m->c;
@@ -180,7 +167,7 @@ static void multiply_add(Tiler *m, Accs *a, const TileSpot *spot, LExpr *const *
                         *slot = only_live(m, operand_value(m, o, index, spot, sc, lanes, at), lanes);
                     value[o] = *slot;
                 }
-                LVar *acc = acc_at(a, i1, i0, col);
+                LVar *acc = tile_acc(a, i1, i0, col);
                 LExpr *sum = lx_var(f, acc);
                 lb_set(f, at, acc, c->n_operand == 2 ? lx_fma(f, value[0], value[1], sum)
                                                      : lx_add(f, sum, value[0]));
@@ -188,7 +175,7 @@ static void multiply_add(Tiler *m, Accs *a, const TileSpot *spot, LExpr *const *
 }
 
 /* The loop over the lanes' index of a DOT tile: whole groups, then what remains. */
-static void dot_loop(Tiler *m, Accs *a, const TileSpot *spot, LExpr **index, LBlock *at)
+static void dot_loop(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, LBlock *at)
 {
     LFunc *f = m->f;
     const LTile *t = m->t;
@@ -205,7 +192,7 @@ static void dot_loop(Tiler *m, Accs *a, const TileSpot *spot, LExpr **index, LBl
     }
 }
 
-static void sum_loops(Tiler *m, Accs *a, const TileSpot *spot, LExpr **index, int depth, LBlock *at)
+static void sum_loops(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, int depth, LBlock *at)
 {
     LContract *c = m->c;
     LFunc *f = m->f;
@@ -226,170 +213,20 @@ static void sum_loops(Tiler *m, Accs *a, const TileSpot *spot, LExpr **index, in
     sum_loops(m, a, spot, index, depth + 1, &loop->body);
 }
 
-/* ---- results ---- */
-
-/* Writes one result: to the caller, or to the partial sums. */
-static void put(Tiler *m, LBlock *at, LExpr *const *index, LExpr *value)
-{
-    LContract *c = m->c;
-    LFunc *f = m->f;
-    if (m->t->split < 0) {
-        c->store(c->user, at, index, value);
-        return;
-    }
-    LExpr *flat = lx_i64(f, 0);
-    for (int pass = 0; pass < 2; pass++) /* the lanes' index last, so that lanes are neighbours */
-        for (int k = 0; k < c->n_out; k++)
-            if ((k == m->t->vec) == (pass == 1))
-                flat = lx_add(f, lx_mul(f, flat, lx_i64(f, c->extent[k])), index[k]);
-    flat = lx_add(f, flat, lx_i64(f, m->part_at));
-    flat = lx_add(f, flat, lx_mul(f, m->chunk, lx_i64(f, m->part_count)));
-    lb_store(f, at, f->scratch, flat, value, NULL);
-}
-
-static void lane_by_lane_put(Tiler *m, LBlock *at, LExpr *const *index, LExpr *value, int limit)
-{
-    LExpr *one[TILE_MAX_INDEX];
-    for (int k = 0; k < m->c->n_index; k++)
-        one[k] = index[k];
-    for (int i = 0; i < limit; i++) {
-        one[m->t->vec] = lx_add(m->f, index[m->t->vec], lx_i64(m->f, i));
-        put(m, at, one, lx_lane(m->f, value, i));
-    }
-}
-
-/* Writes the lanes of one accumulator. */
-static void put_vector(Tiler *m, LBlock *at, LExpr *const *index, LExpr *value, int limit)
-{
-    LFunc *f = m->f;
-    int vec = m->t->vec, lanes = m->t->lanes;
-    if (value->type.lanes == 1) {
-        put(m, at, index, value);
-        return;
-    }
-    LVar *lane = lfunc_var(f, "lane", ltype(LK_I64, 1), false);
-    LVar *one = lfunc_var(f, "sum", ltype(LK_F32, 1), false);
-    lane->ranged = true;
-    lane->max = m->c->extent[vec] - 1;
-    LExpr *at_lane[TILE_MAX_INDEX];
-    for (int k = 0; k < m->c->n_index; k++)
-        at_lane[k] = k == vec ? lx_var(f, lane) : index[k];
-    LBlock scalar = { 0 }, out = { 0 };
-    put(m, &scalar, at_lane, lx_var(f, one));
-    LVec v = lvec_new(f, lane, index[vec], lanes, limit < lanes ? lx_i64(f, limit) : NULL);
-    v.gathers_max = INT32_MAX;
-    lmap_set(f, &v.map, one, value);
-    const char *why;
-    if (!lvec_independent(f, &scalar, lane, &why) || !lvec_block(&v, &scalar, &out)) {
-        lane_by_lane_put(m, at, index, value, limit);
-        return;
-    }
-    for (int i = 0; i < out.len; i++)
-        lb_append(f, at, out.data[i]);
-}
-
-static LExpr *column_total(Tiler *m, const Accs *a, int i1, int i0)
-{
-    LFunc *f = m->f;
-    LExpr *sum[TILE_MAX_ACC];
-    int n = a->cols;
-    for (int c = 0; c < n; c++)
-        sum[c] = lx_var(f, acc_at(a, i1, i0, c));
-    for (; n > 1; n = (n + 1) / 2)
-        for (int c = 0; c < n / 2; c++)
-            sum[c] = lx_add(f, sum[c], sum[c + (n + 1) / 2]);
-    return lx_un(f, LX_HADD, sum[0]);
-}
-
-static void shifted(Tiler *m, const TileSpot *spot, LExpr **index, LExpr *i1, LExpr *i0, int col)
-{
-    LFunc *f = m->f;
-    const LTile *t = m->t;
-    for (int k = 0; k < m->c->n_index; k++)
-        index[k] = spot->index[k];
-    if (t->row[0] >= 0)
-        index[t->row[0]] = lx_add(f, index[t->row[0]], i0);
-    if (t->row[1] >= 0)
-        index[t->row[1]] = lx_add(f, index[t->row[1]], i1);
-    if (t->kind == TILE_OUTER && t->vec >= 0)
-        index[t->vec] = lx_add(f, index[t->vec], lx_i64(f, (int64_t)col * t->lanes));
-}
-
-static void put_tile(Tiler *m, const Accs *a, const TileSpot *spot, LBlock *at)
-{
-    LFunc *f = m->f;
-    bool dot = m->t->kind == TILE_DOT;
-    for (int i1 = 0; i1 < a->n1; i1++)
-        for (int i0 = 0; i0 < a->n0; i0++)
-            for (int col = 0; col < (dot ? 1 : a->cols); col++) {
-                LExpr *index[TILE_MAX_INDEX];
-                shifted(m, spot, index, lx_i64(f, i1), lx_i64(f, i0), col);
-                LExpr *value = dot ? lx_var(f, lb_let(f, at, "sum", column_total(m, a, i1, i0)))
-                                   : lx_var(f, acc_at(a, i1, i0, col));
-                put_vector(m, at, index, value, col == a->cols - 1 ? a->limit : m->t->lanes);
-            }
-}
-
-/* Results from memory, [row 1][row 0][columns], row 0 having room for `room`; so a long epilogue is
- * written once for all rows. */
-static void put_from(Tiler *m, LBuf *buf, LExpr *first, int room, LExpr *const n[2], const TileSpot *spot, LBlock *at)
-{
-    LFunc *f = m->f;
-    bool dot = m->t->kind == TILE_DOT;
-    int cols = dot ? 1 : spot->cols, lanes = dot ? 1 : m->t->lanes;
-    int64_t row = dot ? 1 : tile_width(m->t);
-    LStmt *l1 = lb_for(f, at, "r", lx_i64(f, 0), n[1], 1, LF_SERIAL);
-    LStmt *l0 = lb_for(f, &l1->body, "r", lx_i64(f, 0), n[0], 1, LF_SERIAL);
-    LExpr *i1 = lx_var(f, l1->var), *i0 = lx_var(f, l0->var);
-    LExpr *from = lx_add(f, first, lx_mul(f, lx_add(f, lx_mul(f, i1, lx_i64(f, room)), i0), lx_i64(f, row)));
-    for (int col = 0; col < cols; col++) {
-        LExpr *index[TILE_MAX_INDEX];
-        shifted(m, spot, index, i1, i0, col);
-        LExpr *at_col = lx_add(f, from, lx_i64(f, (int64_t)col * lanes));
-        LVar *value = lb_let(f, &l0->body, "sum", lx_load(f, buf, at_col, lanes, NULL));
-        put_vector(m, &l0->body, index, lx_var(f, value), col == cols - 1 ? spot->limit : lanes);
-    }
-}
-
-static void put_tile_staged(Tiler *m, const Accs *a, const TileSpot *spot, LBlock *at)
-{
-    LFunc *f = m->f;
-    bool dot = m->t->kind == TILE_DOT;
-    int cols = dot ? 1 : a->cols, lanes = dot ? 1 : m->t->lanes;
-    int64_t row = dot ? 1 : tile_width(m->t);
-    LBuf *tile = lfunc_local(f, at, "tile", LK_F32, row * a->n0 * a->n1);
-    for (int i = 0; i < a->n0 * a->n1; i++)
-        for (int col = 0; col < cols; col++)
-            lb_store(f, at, tile, lx_i64(f, i * row + (int64_t)col * lanes),
-                     dot ? column_total(m, a, i / a->n0, i % a->n0) : lx_var(f, a->acc[i * cols + col]), NULL);
-    LExpr *const n[2] = { lx_i64(f, a->n0), lx_i64(f, a->n1) };
-    put_from(m, tile, lx_i64(f, 0), a->n0, n, spot, at);
-}
-
-static int64_t epilogue_cost(Tiler *m, const TileSpot *spot)
-{
-    LBlock scalar = { 0 };
-    put(m, &scalar, spot->index, lx_var(m->f, lfunc_var(m->f, "sum", ltype(LK_F32, 1), false)));
-    return lblock_cost(&scalar);
-}
+/* ---- the tile ---- */
 
 /* Place of accumulator i in the sums that wait. */
-static LExpr *kept_at(const Tiler *m, const Accs *a, const TileSpot *spot, int i)
+static LExpr *kept_at(const Tiler *m, const TileSums *a, const TileSpot *spot, int i)
 {
     int64_t place = i / a->cols * tile_width(m->t) + (int64_t)(i % a->cols) * m->t->lanes;
     return lx_add(m->f, spot->kept_at, lx_i64(m->f, place));
-}
-
-void tile_put_kept(Tiler *m, const TileSpot *spot, LExpr *const n[2], LBlock *at)
-{
-    put_from(m, m->kept, spot->kept_at, spot->rows[0], n, spot, at);
 }
 
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at)
 {
     LFunc *f = m->f;
     bool dot = m->t->kind == TILE_DOT;
-    Accs a = { .n0 = spot->rows[0], .n1 = spot->rows[1], .cols = dot ? m->t->cols : spot->cols };
+    TileSums a = { .n0 = spot->rows[0], .n1 = spot->rows[1], .cols = dot ? m->t->cols : spot->cols };
     a.limit = dot ? m->t->lanes : spot->limit;
     int n = a.n0 * a.n1 * a.cols;
     LExpr *zero = lx_splat(f, lx_float(f, 0), m->t->lanes), *index[TILE_MAX_INDEX];
@@ -404,8 +241,5 @@ void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at)
             lb_store(f, at, m->kept, kept_at(m, &a, spot, i), lx_var(f, a.acc[i]), NULL);
         return;
     }
-    if (a.n0 * a.n1 > 2 && epilogue_cost(m, spot) > COSTLY_EPILOGUE)
-        put_tile_staged(m, &a, spot, at);
-    else
-        put_tile(m, &a, spot, at);
+    tile_put(m, &a, spot, at);
 }

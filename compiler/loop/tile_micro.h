@@ -36,12 +36,29 @@ typedef struct {
     LExpr *kept_at;               /* first element of the tile in m->kept */
 } TileSpot;
 
+/* The accumulators of a tile. */
+typedef struct {
+    LVar *acc[TILE_MAX_ACC]; /* [row 1][row 0][column] */
+    int n0, n1, cols;
+    int limit; /* lanes of the last column */
+} TileSums;
+static inline LVar *tile_acc(const TileSums *a, int i1, int i0, int col)
+{
+    return a->acc[(i1 * a->n0 + i0) * a->cols + col];
+}
+
 /* Lanes of operand o from index[along] on, as load gives them; NULL where that cannot be made of vectors. */
 LExpr *tile_vector_load(Tiler *m, int o, LExpr *const *index, int along, int limit, LBlock *at);
 /* The tile's sums: of everything, then stored; or, with m->kept, of one block, added to what waits there. */
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at);
+/* Stores the sums. */
+void tile_put(Tiler *m, const TileSums *a, const TileSpot *spot, LBlock *at);
 /* Stores what waits in m->kept; n: its rows (spot->rows: how they lie). */
 void tile_put_kept(Tiler *m, const TileSpot *spot, LExpr *const n[2], LBlock *at);
+/* lanes vectors of as many lanes: rows become columns. */
+void tile_turn(Tiler *m, LExpr **row, LBlock *at);
+/* Are results turned before they are stored, because the rows are what lies side by side in memory? */
+bool tile_turns_results(const LContract *c, const LTile *t);
 /* Copies operand o into panels: all of it, or what the piece at spot needs. */
 void tile_pack(Tiler *m, int o, LBlock *at);
 void tile_pack_piece(Tiler *m, int o, const TileSpot *spot, LBlock *at);

@@ -83,8 +83,8 @@ static int turned_along(const Tiler *m, int o, int64_t n)
     return -1;
 }
 
-/* Rows row[0 .. lanes-1] become columns: log2(lanes) perfect shuffles. */
-static void turn(Tiler *m, LExpr **row, LBlock *at)
+/* log2(lanes) perfect shuffles. */
+void tile_turn(Tiler *m, LExpr **row, LBlock *at)
 {
     LFunc *f = m->f;
     int lanes = m->t->lanes;
@@ -118,7 +118,7 @@ static bool pack_square(Tiler *m, int o, int along, LExpr *const *base, LExpr *p
             return false;
         row[i] = lx_var(f, lb_let(f, at, "row", value));
     }
-    turn(m, row, at);
+    tile_turn(m, row, at);
     for (int i = 0; i < lanes; i++) {
         index[along] = lx_add(f, base[along], lx_i64(f, i));
         lb_store(f, at, m->panel[o], lx_add(f, tile_pack_offset(m, o, index, panel), lane), row[i], NULL);

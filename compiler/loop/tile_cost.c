@@ -267,7 +267,7 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
         all->lost += lost_on(c, packed / width, width / 16, bytes);
     else
         add_lines(c, all, packed / 16, bytes, 1, packed);
-    add_lines(c, all, reads, panel * 0.8, 1, reads);
+    add_lines(c, all, reads * 3, panel * 0.8, 1, reads); /* it was written there just now */
 }
 
 /* Reading the values that are the same in all lanes: a line has 16 steps, or 16 rows. */
@@ -293,6 +293,24 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     if (t->block >= 0 && block < held)
         held = v->vectors <= 1 ? block : held;
     add_lines(c, all, visits * lines, held, 1, operand_bytes(c, o) / 64 * v->vectors);
+}
+
+/* An operand that changes along rows and lanes: what a tile reads of it, it alone reads. */
+static void both_traffic(const Volume *v, int o, Traffic *all)
+{
+    const LContract *c = v->c;
+    const LTile *t = v->t;
+    double own = t->cols, span = 1;
+    for (int k = 0; k < c->n_index; k++) {
+        double n = k == t->row[0] ? t->rows[0] : k == t->row[1] ? t->rows[1] : k >= c->n_out ? (double)c->extent[k] : 1;
+        double s = (double)stride(c, o, k);
+        own *= s != 0 ? n : 1;
+        span += (s < 0 ? -s : s) * (n - 1) / (double)tile_width(t);
+    }
+    double lines = own < span * t->cols ? own : span * t->cols; /* windows overlap */
+    double held = own * 64 * (tile_width(t) < 16 ? 1 : 2);
+    add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0);
+    add_lines(c, all, v->others * v->vectors * v->tiles * lines, held, 1, operand_bytes(c, o) / 64);
 }
 
 /* Vectors along the sum: one operand stays with the outer rows, the other passes by. */
@@ -330,9 +348,11 @@ double tile_cost(const LContract *c, const LTile *t)
             panel_traffic(&v, o, &all);
         else if (on_rows && !stride(c, o, t->vec))
             row_traffic(&v, o, &all);
+        else if (on_rows)
+            both_traffic(&v, o, &all);
     }
     /* Lines arrive beside the arithmetic, up to what the caches deliver. */
-    double cost = work + all.copying + 0.15 * all.second + more_than(2.6 * all.second, 0.6 * work) +
+    double cost = work + all.copying + 0.15 * all.second + more_than(1.6 * all.second, 0.5 * work) +
                   (t->ahead ? 1.2 : 2) * all.third + more_than(8 * all.third, 0.4 * work) + all.lost;
     if (t->block >= 0) {
         double tiles = v.others * v.vectors * v.tiles, blocks = v.steps / v.inside;

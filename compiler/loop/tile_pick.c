@@ -209,6 +209,19 @@ static void consider_memory(Pick *p, LTile t)
 
 /* ---- tiles ---- */
 
+/* Registers that a step keeps: accumulators, and operand values until their last use; tiles go through row 1,
+ * then row 0, then the columns. */
+static int64_t registers_kept(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
+{
+    int64_t kept = n0 * n1 * cols;
+    for (int o = 0; o < c->n_operand; o++) {
+        bool on0 = stride(c, o, t->row[0]) != 0, on1 = stride(c, o, t->row[1]) != 0;
+        int64_t each = stride(c, o, t->vec) ? cols : 1;
+        kept += !on0 ? each : !on1 && n1 > 1 ? n0 * each : 1;
+    }
+    return kept + (c->n_operand == 1);
+}
+
 /* Tiles over given rows: all sizes that fit the registers. */
 static void consider_rows(Pick *p, LTile t, int max_cols)
 {
@@ -218,7 +231,7 @@ static void consider_rows(Pick *p, LTile t, int max_cols)
     for (int cols = 1; cols <= max_cols; cols++)
         for (int64_t n1 = t.row[1] < 0 ? 1 : 2; n1 <= most1; n1++) {
             for (int64_t n0 = t.row[0] < 0 ? 1 : 2; n0 <= most0; n0++) {
-                if (n0 * n1 * cols + cols + 1 > registers)
+                if (registers_kept(c, &t, n0, n1, cols) > registers)
                     break;
                 if (tile_cut(extent(c, t.row[0]), n0).rows != n0 || tile_cut(extent(c, t.row[1]), n1).rows != n1)
                     continue;

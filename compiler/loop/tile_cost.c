@@ -19,6 +19,15 @@ static int64_t all_steps(const LContract *c)
 
 /* ---- arithmetic ---- */
 
+/* Do vectors of operand o begin anywhere in a line? */
+static bool unaligned(const LContract *c, const LTile *t, int o)
+{
+    for (int k = 0; k < c->n_index; k++)
+        if (k != t->vec && c->extent[k] > 1 && stride(c, o, k) % t->lanes)
+            return true;
+    return false;
+}
+
 /* Cycles of one step of a tile of n0 x n1 rows and cols columns. */
 static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
 {
@@ -34,6 +43,8 @@ static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_
             own *= (double)cols;
         bool apart = on_vec && t->lanes > 1 && t->pack[o] == PACK_NONE && stride(c, o, t->vec) != 1;
         loads += apart ? own * t->lanes * 2 : own; /* lanes collected one by one */
+        if (on_vec && !apart && t->pack[o] == PACK_NONE && unaligned(c, t, o))
+            loads += 0.8 * own; /* from two lines */
         /* Rows a multiple of 4 KiB apart share one cache set: more of them than ways push each other out. */
         if (stride(c, o, t->row[0]) && stride(c, o, t->row[0]) % 1024 == 0 && n0 > 6)
             loads += own;
@@ -135,16 +146,28 @@ static Volume volume_of(const LContract *c, const LTile *t)
     return v;
 }
 
-/* Bytes of operand o that are read at all: windows overlap. */
-static double operand_bytes(const LContract *c, int o)
+/* Bytes of operand o that are read at all while index `fixed` (or -1) stands: windows overlap. */
+static double bytes_for(const LContract *c, int o, int fixed)
 {
     double count = 1, span = 1;
     for (int k = 0; k < c->n_index; k++) {
-        double s = (double)stride(c, o, k);
+        double s = k == fixed ? 0 : (double)stride(c, o, k);
         count *= s != 0 ? (double)c->extent[k] : 1;
         span += (s < 0 ? -s : s) * (double)(c->extent[k] - 1);
     }
     return 4 * (count < span ? count : span);
+}
+
+static double operand_bytes(const LContract *c, int o) { return bytes_for(c, o, -1); }
+
+/* How often operand o passes by as a whole because of the output indices outside the tiles. */
+static double others_passes(const LContract *c, const LTile *t, int o)
+{
+    double passes = 1, all = operand_bytes(c, o);
+    for (int k = 0; k < c->n_out; k++)
+        if (k != t->vec && k != t->row[0] && k != t->row[1] && bytes_for(c, o, k) > 0.5 * all)
+            passes *= (double)c->extent[k];
+    return passes;
 }
 
 /* The step of the sum that operand o takes most often. */
@@ -177,6 +200,7 @@ enum { L1_SETS = 64 };
 /* Lines by where they come from. */
 typedef struct {
     double second, third; /* cache; the third, or memory */
+    double streamed;      /* of the second, those that follow one another */
     double lost;          /* cycles: rows on ever new pages, that nothing fetches ahead */
     double copying;       /* cycles */
 } Traffic;
@@ -192,16 +216,19 @@ static double lost_on(const LContract *c, double rows, double lines, double byte
     return bytes > 0.75 * (double)c->target->l2 ? rows * (8 + 9 * lines) : rows * 2.5;
 }
 
+static double least(double a, double b) { return a < b ? a : b; }
+
 /* So many lines are read, when `held` bytes have passed since each was read the last time; but no more of
  * them come from afar than `passes` over the operand bring in, the others being neighbours' lines. */
-static void add_lines(const LContract *c, Traffic *all, double lines, double held, double share, double most)
+static void add_lines(const LContract *c, Traffic *all, double lines, double held, double share, double most,
+                      bool stream)
 {
     if (held > 0.6 * (double)c->target->l2 * share) {
         double far_lines = lines < most ? lines : most;
         all->third += far_lines;
-        all->second += 0.3 * (lines - far_lines);
+        *(stream ? &all->streamed : &all->second) += 0.3 * (lines - far_lines);
     } else if (held > 0.5 * (double)c->target->l1 * share) {
-        all->second += lines;
+        *(stream ? &all->streamed : &all->second) += lines;
     }
 }
 
@@ -226,14 +253,13 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
     bool unit = stride(c, o, t->vec) == 1;
     int64_t step = nearest_step(c, o);
     /* The first tile of a group finds what was left long ago, the others what the first one left. */
-    double passes = t->sweep ? v->groups : 1, first = once * v->groups, again = reads - first;
-    if (!t->sweep && v->groups > 1 && t->block < 0) {
+    bool stays = !t->sweep && bytes / v->vectors < 0.6 * (double)c->target->l2;
+    double passes = stays ? 1 : v->groups, first = once * v->groups, again = reads - first;
+    if (stays && v->groups > 1 && t->block < 0) {
         first = once;
         again = reads - once;
     }
-    for (int k = 0; k < c->n_out; k++)
-        if (k != t->vec && k != t->row[0] && k != t->row[1] && !stride(c, o, k))
-            passes *= (double)c->extent[k];
+    passes *= others_passes(c, t, o);
     double copy = unit ? 0.12 : step == 1 && t->lanes >= 4 ? 0.3 : 2;
     copy += c->costly[o] ? 0.5 : 0;
     if (t->pack[o] == PACK_NONE) {
@@ -247,8 +273,9 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
                 return;
             }
         }
-        add_lines(c, all, first, bytes, 1, bytes / 64 * passes);
-        add_lines(c, all, again, t->block < 0 ? panel : panel * 1.2, share, again);
+        add_lines(c, all, first, bytes, 1, least(bytes / 64, v->steps * t->cols) * v->vectors * passes, step <= 2 * tile_width(t));
+        add_lines(c, all, again, t->block < 0 ? panel : panel * 1.2, share, again,
+                  step <= 2 * tile_width(t));
         return;
     }
     if (t->pack[o] == PACK_WHOLE) {
@@ -256,9 +283,9 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
         all->copying += (count * copy + 300) / rounds;
         if (unit && scattered(step, v->steps))
             all->lost += lost_on(c, count / width, width / 16, bytes) / rounds;
-        add_lines(c, all, count / 16 * 2, count * 8, 1, count);
-        add_lines(c, all, first, count * 4 + bytes, 1, count / 16 * passes);
-        add_lines(c, all, again, panel, 1, again);
+        add_lines(c, all, count / 16 * 2, count * 8, 1, count, true);
+        add_lines(c, all, first, count * 4 + bytes, 1, count / 16 * passes, true);
+        add_lines(c, all, again, panel, 1, again, true);
         return;
     }
     double packed = v->others * v->vectors * v->groups * v->steps * width;
@@ -266,8 +293,8 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
     if (unit && scattered(step, v->steps))
         all->lost += lost_on(c, packed / width, width / 16, bytes);
     else
-        add_lines(c, all, packed / 16, bytes, 1, packed);
-    add_lines(c, all, reads * 3, panel * 0.8, 1, reads); /* it was written there just now */
+        add_lines(c, all, packed / 16, bytes, 1, packed, true);
+    add_lines(c, all, reads * 2, panel * 0.8, 1, reads, true); /* it was written there just now */
 }
 
 /* Reading the values that are the same in all lanes: a line has 16 steps, or 16 rows. */
@@ -292,7 +319,10 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     double block = v->rows * v->inside * 4 * (along_rows ? 16.0 / t->rows[0] : 1) * v->tiles / v->groups;
     if (t->block >= 0 && block < held)
         held = v->vectors <= 1 ? block : held;
-    add_lines(c, all, visits * lines, held, 1, operand_bytes(c, o) / 64 * v->vectors);
+    double all_rows = along_rows ? lines : operand_bytes(c, o) / 64;
+    add_lines(c, all, visits * lines, held, 1,
+              least(operand_bytes(c, o) / 64, all_rows) * (along_rows ? v->tiles : 1) * v->vectors * others_passes(c, t, o),
+              !along_rows);
 }
 
 /* An operand that changes along rows and lanes: what a tile reads of it, it alone reads. */
@@ -309,8 +339,13 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
     }
     double lines = own < span * t->cols ? own : span * t->cols; /* windows overlap */
     double held = own * 64 * (tile_width(t) < 16 ? 1 : 2);
-    add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0);
-    add_lines(c, all, v->others * v->vectors * v->tiles * lines, held, 1, operand_bytes(c, o) / 64);
+    add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0, true);
+    double passes = others_passes(c, t, o);
+    for (int r = 0; r < 2; r++)
+        if (t->row[r] >= 0 && !stride(c, o, t->row[r]))
+            passes *= (double)tile_cut(c->extent[t->row[r]], t->rows[r]).count;
+    add_lines(c, all, v->others * v->vectors * v->tiles * lines, held, 1,
+              least(operand_bytes(c, o) / 64, lines) * v->vectors * passes, true);
 }
 
 /* Vectors along the sum: one operand stays with the outer rows, the other passes by. */
@@ -330,7 +365,7 @@ static void dot_traffic(const Volume *v, int o, Traffic *all)
             passes *= k == t->row[0] || k == t->row[1]
                           ? (double)tile_cut(c->extent[k], t->rows[k == t->row[1]]).count
                           : (double)c->extent[k];
-    add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1, operand_bytes(c, o) / 64 * passes);
+    add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1, operand_bytes(c, o) / 64 * passes, true);
 }
 
 static double more_than(double a, double b) { return a > b ? a - b : 0; }
@@ -352,7 +387,8 @@ double tile_cost(const LContract *c, const LTile *t)
             both_traffic(&v, o, &all);
     }
     /* Lines arrive beside the arithmetic, up to what the caches deliver. */
-    double cost = work + all.copying + 0.15 * all.second + more_than(1.6 * all.second, 0.5 * work) +
+    double cost = work + all.copying + 0.15 * (all.second + all.streamed) +
+                  more_than(2.6 * all.second + 1.4 * all.streamed, 0.55 * work) +
                   (t->ahead ? 1.2 : 2) * all.third + more_than(8 * all.third, 0.4 * work) + all.lost;
     if (t->block >= 0) {
         double tiles = v.others * v.vectors * v.tiles, blocks = v.steps / v.inside;

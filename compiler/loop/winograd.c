@@ -180,6 +180,8 @@ static double price(const LContract *c, const Winograd *w, LTile *t)
     double cost = products_tile(&s, &sub).cost * (double)s.blocks;
     cost += tiles * ((double)s.channels * image + (double)s.filters * results) / lanes * 1.5;
     cost += (double)(s.channels * s.filters) * taps / lanes;
+    if (c->operand[w->taps].stride[w->filter] != 1) /* gathered one by one */
+        cost += (double)(s.channels * s.filters) * 18;
     /* What does not stay in the second-level cache comes and goes by some eight bytes a cycle. */
     double u = side2 * (double)(s.channels * s.filters) * 4;
     double v = side2 * (double)(s.block * (s.channels + s.filters)) * 4;

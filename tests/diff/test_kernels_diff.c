@@ -116,6 +116,24 @@ static void add_movement(Diff *d)
     diff_finish(d, g, "movement", PLAIN);
 }
 
+/* y[m, n] = sum over k of a[m, k] b[n, k], or with both turned: a[k, m] b[k, n]. */
+static void add_product(Diff *d, const char *name, int64_t m, int64_t n, int64_t k, bool turned)
+{
+    Graph *g = diff_graph(d, name);
+    Contract c = { 3, 2, 2, { m, n, k }, { "m", "n", "k" },
+                   { { 2, { { 0, { 1 } }, { 0, { 0, 0, 1 } } } }, { 2, { { 0, { 0, 1 } }, { 0, { 0, 0, 1 } } } } } };
+    if (turned)
+        for (int o = 0; o < 2; o++) {
+            Affine swap = c.operand[o].dim[0];
+            c.operand[o].dim[0] = c.operand[o].dim[1];
+            c.operand[o].dim[1] = swap;
+        }
+    Node *a = turned ? in_f32(g, "a", DIMS(k, m)) : in_f32(g, "a", DIMS(m, k));
+    Node *b = turned ? in_f32(g, "b", DIMS(k, n)) : in_f32(g, "b", DIMS(n, k));
+    build_output(g, "y", build_contract(g, a, b, &c));
+    diff_finish(d, g, "product", PLAIN);
+}
+
 static Var *parameter(Diff *d, const char *name, VarKind kind, int rank, const int64_t *dim)
 {
     Var *v = module_add_var(d->module, name, kind, type_make(DT_F32, rank, dim), (Loc){ 0 });
@@ -173,6 +191,11 @@ static void add_all(Diff *d)
     add_cross_entropy(d, 600, 10);
     add_reductions(d);
     add_movement(d);
+    add_product(d, "product_turned_panels", 61, 90, 77, false);
+    add_product(d, "product_far", 40, 700, 650, false);
+    add_product(d, "product_results_turned", 17, 300, 260, false);
+    add_product(d, "product_split", 9, 40, 20000, true);
+    add_product(d, "product_blocks", 100, 200, 1500, true);
     add_table(d, "table", 2);
     add_table(d, "other_table", 7);
 }

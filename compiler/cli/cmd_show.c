@@ -1,5 +1,6 @@
 /* show: a table a layer, totals, and the memory of every entry point. */
 #include "cli/cli.h"
+#include "graph/layout.h"
 #include "nnc_internal.h"
 #include "ops/ops.h"
 
@@ -124,6 +125,26 @@ static void print_entries(const nnc *n, bool json)
         printf("weights %" PRId64 " bytes, optimizer %" PRId64 " bytes\n", p->weights_bytes, p->slots_bytes);
 }
 
+/* Parameters that do not lie in memory as they are declared. */
+static void print_layouts(const nnc *n, bool json)
+{
+    const Module *m = nnc_module(n);
+    for (int i = 0; i < m->vars.len; i++) {
+        const Var *v = m->vars.data[i];
+        if (!v->layout.rank || v->kind == VAR_SLOT)
+            continue;
+        Type declared = layout_rows(&v->layout, v->type.dtype);
+        const char *order = layout_text(nnc_arena(n), &v->layout);
+        if (json) {
+            printf("{\"variable\": \"%s\", \"stored\": ", v->name);
+            print_shape_json(&v->type);
+            printf(", \"layout\": \"%s\"}\n", order);
+        } else {
+            printf("in memory %s %s is %s, dimensions %s\n", v->name, TYPE_TEXT(&declared), TYPE_TEXT(&v->type), order);
+        }
+    }
+}
+
 int cmd_show(CliArgs *args)
 {
     nnc *n = cli_open(args, NULL, 0);
@@ -145,8 +166,10 @@ int cmd_show(CliArgs *args)
         print_table(&t, g->name, args->json);
     }
     ok = ok && nnc_compile(n) == 0;
-    if (ok)
+    if (ok) {
         print_entries(n, args->json);
+        print_layouts(n, args->json);
+    }
     cli_close(n, args);
     return ok && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }

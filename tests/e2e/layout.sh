@@ -32,6 +32,9 @@ grep -q '^slot .*adam.m.mlp.hidden.weight .* layout \[' "$work/layout.ir" && pas
     fail "and what the optimizer keeps of them"
 "$NNC" dump "$work/net.nn" --after layout --no-layout | grep -q ' layout \[' && fail "--no-layout" || pass "--no-layout"
 
+"$NNC" show "$work/net.nn" | grep -q '^in memory mlp.hidden.weight f32\[128,1352\] is f32\[.*dimensions \[' && pass "show tells the order in memory" ||
+    fail "show tells the order in memory"
+
 train still/net laid
 train still/net rows --no-layout
 cmp -s "$work/laid.safetensors" "$work/rows.safetensors" && pass "initial values do not depend on layouts" ||

@@ -95,9 +95,16 @@ typedef void (*nnr_on_nonfinite)(void *user, const nnr_program *program, const v
                                  const void *slots, const void *const *inputs, const nnr_ctx *ctx,
                                  const nnr_entry *entry);
 
+/* Begins to read a block's data files on a thread of its own, so that the caller can compile meanwhile.
+ * train must live until nnr_read_end. NULL: no thread or memory for it; the run then reads by itself. */
+typedef struct nnr_reading nnr_reading;
+nnr_reading *nnr_read_begin(const nnr_train *train, const char *data_dir, uint64_t seed);
+void nnr_read_end(nnr_reading *reading); /* waits and frees; NULL: nothing */
+
 typedef struct {
     const char *train;    /* name of the train block; NULL: the only one */
     const char *data_dir; /* folder that data files are relative to; NULL: "." */
+    nnr_reading *reading; /* begun for the same block, folder and seed; NULL: none */
     const char *output;   /* weights file; NULL: PROGRAM.safetensors */
     const char *init;     /* weights to start from (partial load), or NULL */
     const char *resume;   /* checkpoint to go on from, or NULL */

@@ -1,6 +1,7 @@
 /* The training driver: opens what a train block names, then epochs of batches of steps. Everything
  * that decides how a run goes on is in nnr_position and the model's blocks; both are what a
  * checkpoint holds, so a resumed run ends with the same bits. */
+#include "runtime/reading.h"
 #include "runtime/run.h"
 #include "runtime/shuffle.h"
 #include "runtime/signals.h"
@@ -18,7 +19,10 @@ nnr_train_options nnr_train_defaults(void)
 static bool open_data(nnr_run *r)
 {
     const nnr_train *t = r->train;
-    if (!nnr_selection_open(&r->data, t, r->options->data_dir, r->at.seed, true, r->err)) return false;
+    bool read = nnr_read_serves(r->options->reading, t, r->at.seed)
+                    ? nnr_read_take(r->options->reading, &r->data, r->err)
+                    : nnr_selection_open(&r->data, t, r->options->data_dir, r->at.seed, true, r->err);
+    if (!read) return false;
     r->order = malloc(sizeof(int64_t) * (size_t)r->data.n_train);
     if (!r->order) return nnr_no_memory(r->err, t->name, sizeof(int64_t) * (size_t)r->data.n_train);
     if (!nnr_batcher_open(&r->batcher, r->program, t, &r->data.training, r->err)) return false;

@@ -204,6 +204,7 @@ int cmd_train(CliArgs *args)
     nnc *n = load_for_data(args);
     if (!n)
         return CLI_FAILED;
+    nnr_reading *reading = nnr_read_begin(pick_train(n, args->train, args->file), args->data, (uint64_t)args->seed);
     const nnr_program *program = compile_native(n, args, training_runs);
     int status = CLI_FAILED;
     if (program) {
@@ -211,6 +212,7 @@ int cmd_train(CliArgs *args)
         nnr_train_options o = nnr_train_defaults();
         o.train = args->train;
         o.data_dir = args->data;
+        o.reading = reading;
         o.output = args->output;
         o.init = args->init;
         o.resume = args->resume;
@@ -235,6 +237,7 @@ int cmd_train(CliArgs *args)
             fprintf(stderr, "note: %s\n", trace.text);
         status = status_code(s);
     }
+    nnr_read_end(reading);
     cli_close(n, args);
     return status;
 }

@@ -613,6 +613,32 @@ static void progress_bar(void **state)
     }
 }
 
+/* Files read beforehand, on another thread: the same run, the same messages. */
+static void data_may_be_read_ahead(void **state)
+{
+    Fixture *f = *state;
+    const nnr_train *t = &tiny_program.trains[0];
+    nnr_train_options o = options_for(f);
+    train_to(f, o, "plain.safetensors");
+    o.reading = nnr_read_begin(t, f->dir, o.seed);
+    assert_non_null(o.reading);
+    train_to(f, o, "ahead.safetensors");
+    nnr_read_end(o.reading);
+    assert_true(same_file(path_of(f, "plain.safetensors"), path_of(f, "ahead.safetensors")));
+    assert_int_equal(unlink(path_of(f, "train.csv")), 0);
+    nnr_read_end(nnr_read_begin(t, f->dir, 3)); /* one that nobody takes */
+    nnr_read_end(NULL);
+    nnr_train_result r;
+    nnr_error e, gone;
+    o.output = path_of(f, "none.safetensors");
+    o.reading = nnr_read_begin(t, f->dir, o.seed);
+    assert_int_equal(nnr_run_train(&tiny_program, NULL, &o, &r, &e), NNR_FAILED);
+    nnr_read_end(o.reading);
+    o.reading = NULL;
+    assert_int_equal(nnr_run_train(&tiny_program, NULL, &o, &r, &gone), NNR_FAILED);
+    assert_string_equal(e.text, gone.text);
+}
+
 int main(void)
 {
 #define TEST(F) cmocka_unit_test_setup_teardown(F, set_up, tear_down)
@@ -622,6 +648,7 @@ int main(void)
         TEST(killed_run_goes_on_to_the_same_bits), TEST(finished_run_can_be_prolonged),
         TEST(foreign_checkpoints_are_refused), TEST(nan_loss_is_pinned_down), TEST(infinite_weight_is_found),
         TEST(nan_in_the_data_is_told), TEST(patience_keeps_the_best), TEST(split_holds_samples_out),
-        TEST(init_and_bad_options), TEST(full_disk), TEST(several_steps), TEST(progress_bar)};
+        TEST(init_and_bad_options), TEST(full_disk), TEST(several_steps), TEST(progress_bar),
+        TEST(data_may_be_read_ahead)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

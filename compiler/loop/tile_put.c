@@ -2,7 +2,10 @@
  * epilogue is long it stands in a loop over the rows, which then come from local memory. */
 #include "loop/tile_micro.h"
 
-enum { MUCH_CODE = 500 };
+enum {
+    MUCH_CODE = 500,
+    COSTLY_SCALARS = 20 /* for each of a DOT tile's totals by itself */
+};
 
 /* Writes one result: to the caller, or to the partial sums. */
 static void put(Tiler *m, LBlock *at, LExpr *const *index, LExpr *value)
@@ -189,6 +192,32 @@ static void put_tile_staged(Tiler *m, const TileSums *a, const TileSpot *spot, L
     put_from(m, tile, lx_i64(f, 0), a->n0, n, spot, at);
 }
 
+/* The totals of a DOT tile, one a row, where rows are neighbours in the result: through memory into lanes,
+ * so that the epilogue is vector code here too. */
+static void put_totals(Tiler *m, const TileSums *a, const TileSpot *spot, LBlock *at)
+{
+    LFunc *f = m->f;
+    const LTile *t = m->t;
+    int64_t room = (a->n0 + t->lanes - 1) / t->lanes * t->lanes;
+    LBuf *tile = lfunc_local(f, at, "totals", LK_F32, room * a->n1);
+    for (int i = 0; i < a->n0 * a->n1; i++)
+        lb_store(f, at, tile, lx_i64(f, i / a->n0 * room + i % a->n0), column_total(m, a, i / a->n0, i % a->n0), NULL);
+    for (int i1 = 0; i1 < a->n1; i1++)
+        for (int i0 = 0; i0 < a->n0; i0 += t->lanes) {
+            LExpr *limit = lx_i64(f, a->n0 - i0 < t->lanes ? a->n0 - i0 : t->lanes), *index[TILE_MAX_INDEX];
+            shifted(m, spot, index, lx_i64(f, i1), lx_i64(f, i0), 0);
+            LExpr *sums = lx_load(f, tile, lx_i64(f, i1 * room + i0), t->lanes, limit->ival < t->lanes ? limit : NULL);
+            put_vector(m, at, t->row[0], index, lx_var(f, lb_let(f, at, "sums", sums)), limit);
+        }
+}
+
+static bool totals_in_lanes(const Tiler *m, const TileSums *a)
+{
+    const LTile *t = m->t;
+    return t->kind == TILE_DOT && t->lanes >= 4 && t->split < 0 && a->n0 >= 4 && t->row[0] >= 0 &&
+           m->c->out_stride[t->row[0]] == 1;
+}
+
 static int64_t epilogue_cost(Tiler *m, const TileSpot *spot)
 {
     LBlock scalar = { 0 };
@@ -204,8 +233,11 @@ void tile_put_kept(Tiler *m, const TileSpot *spot, LExpr *const n[2], LBlock *at
 void tile_put(Tiler *m, const TileSums *a, const TileSpot *spot, LBlock *at)
 {
     int rows = a->n0 * a->n1, cols = m->t->kind == TILE_DOT ? 1 : a->cols;
-    bool much = rows > 2 && epilogue_cost(m, spot) * rows * cols > MUCH_CODE;
-    if (much || tile_turns_results(m->c, m->t))
+    int64_t cost = epilogue_cost(m, spot);
+    bool much = rows > 2 && cost * rows * cols > MUCH_CODE;
+    if (cost > COSTLY_SCALARS && totals_in_lanes(m, a))
+        put_totals(m, a, spot, at);
+    else if (much || tile_turns_results(m->c, m->t))
         put_tile_staged(m, a, spot, at);
     else
         put_tile(m, a, spot, at);

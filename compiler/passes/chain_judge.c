@@ -183,6 +183,12 @@ static bool judge_contract(Judge *j, const Kernel *k)
     return tail_reads_rows(j, k);
 }
 
+/* Sums over the blocks force an order on them, and only positions of the grid run in parallel. */
+static bool leaves_parallel_work(Judge *j)
+{
+    return !j->sums || j->grid > 1 || refuse(j, "sums over the rows of a single matrix leave nothing to run in parallel");
+}
+
 static bool judge_stage(Judge *j, const Kernel *k)
 {
     for (int i = 0; i < k->results.len; i++) {
@@ -247,7 +253,7 @@ static bool judge_lead(Judge *j, const Node *like)
     for (int s = 0; s < j->plan->n; s++)
         if (!judge_stage(j, j->plan->stage[s]))
             return false;
-    return cut_blocks(j);
+    return leaves_parallel_work(j) && cut_blocks(j);
 }
 
 /* The most leading dimensions that every stage agrees to: blocks can be made smallest then. */

@@ -42,14 +42,17 @@ static bool is_weight(const Node *n)
     return n->op == &op_var;
 }
 
-/* More results than operands, short sums, no weights. */
+/* More results than operands, short sums, no weights, and several matrices: sums over the rows of a single one
+ * keep the backward pass from becoming one chain. */
 static bool expands(const Node *n)
 {
     const Contract *c = n->attr[0].contract;
-    int64_t sum = 1;
+    int64_t sum = 1, matrices = 1;
     for (int k = c->n_out; k < c->n_index; k++)
         sum *= c->extent[k];
-    if (c->n_operand != 2 || sum > LONGEST_SUM || n->type.rank < 2)
+    for (int d = 0; d < n->type.rank - 2; d++)
+        matrices *= n->type.dim[d];
+    if (c->n_operand != 2 || sum > LONGEST_SUM || matrices < 2)
         return false;
     for (int o = 0; o < 2; o++)
         if (type_count(&n->in[o]->type) >= type_count(&n->type) || is_weight(n->in[o]))

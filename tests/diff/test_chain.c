@@ -39,6 +39,10 @@ static const Form FORMS[] = {
       "net F(x: f32[N, 41, 6]) -> f32[N, 41, 6] {\n    q = x |> dense(6)\n    k = x |> dense(6)\n"
       "    s[n, t, u] = sum(e) q[n, t, e] * k[n, u, e]\n    y[n, t, e] = sum(u) s[n, t, u] * x[n, u, e]\n    return y / 41\n}\n",
       "x: f32[N, 41, 6]", 1, 1 },
+    { "one matrix of scores", "net F(x: f32[N, 60, 8]) -> f32[N, 60, 8] {\n    q = reshape(x, [120, 8]) |> dense(8)\n"
+      "    s[t, u] = sum(e) q[t, e] * q[u, e]\n    p = softmax(s)\n    y[t, e] = sum(u) p[t, u] * q[u, e]\n"
+      "    return reshape(y, [N, 60, 8])\n}\n",
+      "x: f32[N, 60, 8]", 1, 1 },
     { "shares are a result too",
       "net F(x: f32[N, 30, 6]) -> f32[N, 30, 6], f32[N, 30, 30] {\n    q = x |> dense(6)\n"
       "    s[n, t, u] = sum(e) q[n, t, e] * x[n, u, e]\n    p = softmax(s)\n"

@@ -49,7 +49,8 @@ def lines(text):
 
 
 class Bench:
-    def __init__(self, build, peers):
+    def __init__(self, build, peers, chosen):
+        self.chosen = chosen
         self.build = os.path.abspath(build)
         self.nnc = self.build + '/nnc'
         self.folder = self.build + '/bench'
@@ -97,7 +98,7 @@ class Bench:
         out = {}
         if self.peers:
             for name, (command, env) in self.peers.engines(case).items():
-                if name in PEER_ENGINES:
+                if name in self.chosen:
                     out[name] = (command(threads), env)
         out['nnc'] = ([HERE + '/case.sh', case, str(threads)], {'BENCH_BUILD': self.folder})
         return out
@@ -190,6 +191,7 @@ def main():
     ap.add_argument('--case', action='append')
     ap.add_argument('--threads', default='1,2')
     ap.add_argument('--rounds', type=int, default=2)
+    ap.add_argument('--engines', default=','.join(PEER_ENGINES), help='peers to run')
     ap.add_argument('--list', action='store_true')
     ap.add_argument('--prepare', action='store_true', help='only build what would be measured')
     ap.add_argument('--report', metavar='FILE')
@@ -199,7 +201,7 @@ def main():
     pick = [c for c in cases() if any(fnmatch.fnmatch(c, p) for p in a.case or ([] if a.report else ['*']))]
     if a.case and not pick:
         sys.exit('no case matches; --list shows them')
-    bench = Bench(a.build, os.environ.get('PEERS'))
+    bench = Bench(a.build, os.environ.get('PEERS'), a.engines.split(','))
     path = bench.folder + '/results.json'
     results = json.load(open(path)) if os.path.exists(path) else {}
     for case in pick if a.prepare else []:

@@ -340,6 +340,10 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
         span += (s < 0 ? -s : s) * (n - 1) / (double)tile_width(t);
     }
     double lines = own < span * t->cols ? own : span * t->cols; /* windows overlap */
+    if (scattered(nearest_step(c, o), v->inside)) {
+        all->lost += lost_on(c, v->others * v->vectors * v->tiles * v->steps, lines / v->steps, operand_bytes(c, o));
+        return;
+    }
     double held = own * 64 * (tile_width(t) < 16 ? 1 : 2);
     add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0, true);
     double passes = others_passes(c, t, o);

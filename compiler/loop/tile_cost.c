@@ -205,6 +205,8 @@ typedef struct {
     double copying;       /* cycles */
 } Traffic;
 
+/* Cycles lost on a step whose line comes from afar and does not follow the last one's: nothing fetched it. */
+enum { JUMP = 15 };
 enum { NEAR_PAGES = 64 * 1024 }; /* floats: what the nearest translation buffer reaches */
 
 /* A sum whose steps are on pages of their own, more than are at hand. */
@@ -272,6 +274,8 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
                 all->lost += lost_on(c, again / t->cols, lines, bytes);
                 return;
             }
+        } else if ((double)step > width && bytes > 0.6 * (double)c->target->l2) {
+            all->lost += JUMP * first / t->cols;
         }
         add_lines(c, all, first, bytes, 1, least(bytes / 64, v->steps * t->cols) * v->vectors * passes, step <= 2 * tile_width(t));
         add_lines(c, all, again, t->block < 0 ? panel : panel * 1.2, share, again,
@@ -344,6 +348,8 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
         all->lost += lost_on(c, v->others * v->vectors * v->tiles * v->steps, lines / v->steps, operand_bytes(c, o));
         return;
     }
+    if (nearest_step(c, o) > tile_width(t) && operand_bytes(c, o) > 0.6 * (double)c->target->l2)
+        all->lost += JUMP * v->others * v->vectors * v->tiles * lines / t->cols;
     double held = own * 64 * (tile_width(t) < 16 ? 1 : 2);
     add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0, true);
     double passes = others_passes(c, t, o);

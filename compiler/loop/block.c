@@ -227,6 +227,14 @@ LStmt *lb_if(LFunc *f, LBlock *at, LExpr *cond)
     return s;
 }
 
+LStmt *lb_if_odds(LFunc *f, LBlock *at, LExpr *cond, int64_t yes, int64_t no)
+{
+    LStmt *s = lb_if(f, at, cond);
+    s->odds[0] = yes;
+    s->odds[1] = no;
+    return s;
+}
+
 void lb_note(LFunc *f, LBlock *at, const char *note)
 {
     append(f, at, LS_NOTE)->note = arena_strdup(f->arena, note);

@@ -97,7 +97,7 @@ void lblock_clone(LFunc *f, LMap *m, const LBlock *src, LBlock *dst)
                 lblock_clone(f, m, cond->ival ? &s->body : &s->other, dst);
                 break;
             }
-            LStmt *to = lb_if(f, dst, cond);
+            LStmt *to = lb_if_odds(f, dst, cond, s->odds[0], s->odds[1]);
             lblock_clone(f, m, &s->body, &to->body);
             lblock_clone(f, m, &s->other, &to->other);
             break;

@@ -108,6 +108,7 @@ struct LStmt {
     int64_t step;
     LForKind for_kind;
     LBlock body, other;   /* FOR, IF: then; IF: else */
+    int64_t odds[2];      /* IF: how often it is true and how often not, where that is known; else 0, 0 */
     const char *note;     /* NOTE: a comment */
 };
 
@@ -238,6 +239,8 @@ void lb_store(LFunc *f, LBlock *at, LBuf *buf, LExpr *index, LExpr *value, LExpr
 /* Appends a loop; returns its statement (body empty, variable made). */
 LStmt *lb_for(LFunc *f, LBlock *at, const char *name, LExpr *lo, LExpr *hi, int64_t step, LForKind k);
 LStmt *lb_if(LFunc *f, LBlock *at, LExpr *cond);
+/* The same, for a condition that is true `yes` times for `no` times that it is not. */
+LStmt *lb_if_odds(LFunc *f, LBlock *at, LExpr *cond, int64_t yes, int64_t no);
 void lb_prefetch(LFunc *f, LBlock *at, LBuf *buf, LExpr *index);
 void lb_note(LFunc *f, LBlock *at, const char *note);
 

@@ -145,6 +145,8 @@ static void print_if(const LStmt *s, Text *out, int depth)
 {
     text_add(out, "if ");
     print_expr(s->value, out, 0);
+    if (s->odds[0] || s->odds[1])
+        text_addf(out, " odds %lld:%lld", (long long)s->odds[0], (long long)s->odds[1]);
     print_body(&s->body, out, depth);
     if (s->other.len) {
         text_add(out, " else");

@@ -116,6 +116,11 @@ static void read_if(Reader *r, LBlock *b)
 {
     LStmt *s = append(r, b, LS_IF);
     s->value = read_expr(r);
+    if (read_accept(r, "odds")) {
+        s->odds[0] = read_int(r, "how often it is true");
+        read_expect(r, ":");
+        s->odds[1] = read_int(r, "how often it is not");
+    }
     read_block(r, &s->body);
     if (read_accept(r, "else"))
         read_block(r, &s->other);

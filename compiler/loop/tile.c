@@ -114,7 +114,8 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
     }
     LBlock *at_low = at;
     if (cut.tall < cut.count) {
-        LStmt *branch = lb_if(f, at, lx_bin(f, LX_LT, tile, lx_i64(f, cut.tall)));
+        LStmt *branch = lb_if_odds(f, at, lx_bin(f, LX_LT, tile, lx_i64(f, cut.tall)), cut.tall,
+                                   cut.count - cut.tall);
         at = &branch->body;
         at_low = &branch->other;
     }
@@ -248,7 +249,7 @@ static void emit_grid(Tiler *m, LBlock *at)
     spot.index[t->vec] = lx_mul(f, spot.panel, lx_i64(f, tile_width(t)));
     LBlock *at_edge = at;
     if (full && rest) {
-        LStmt *branch = lb_if(f, at, lx_bin(f, LX_LT, spot.panel, lx_i64(f, full)));
+        LStmt *branch = lb_if_odds(f, at, lx_bin(f, LX_LT, spot.panel, lx_i64(f, full)), full, 1);
         at = &branch->body;
         at_edge = &branch->other;
     }

@@ -254,7 +254,7 @@ void tile_pack(Tiler *m, int o, LBlock *at)
     }
     LBlock *at_full = &loop->body, *at_rest = &loop->body;
     if (full && rest) {
-        LStmt *branch = lb_if(f, &loop->body, lx_bin(f, LX_LT, panel, lx_i64(f, full)));
+        LStmt *branch = lb_if_odds(f, &loop->body, lx_bin(f, LX_LT, panel, lx_i64(f, full)), full, 1);
         at_full = &branch->body;
         at_rest = &branch->other;
     }

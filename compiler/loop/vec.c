@@ -326,7 +326,7 @@ static bool vec_if(LVec *v, const LStmt *s)
     }
     bool done;
     if (cond->type.lanes == 1 && !v->mask) {
-        LStmt *to = lb_if(v->f, outer, cond);
+        LStmt *to = lb_if_odds(v->f, outer, cond, s->odds[0], s->odds[1]);
         done = lvec_block(v, &s->body, &to->body) && lvec_block(v, &s->other, &to->other);
         v->at = outer;
         return done;

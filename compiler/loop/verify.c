@@ -294,6 +294,8 @@ static bool check_if(Check *k, const LStmt *s)
         return false;
     if (!same_type(s->value->type, ltype(LK_BOOL, 1)))
         return fail(k, "a condition of %s, not bool", show(k, s->value->type));
+    if (s->odds[0] < 0 || s->odds[1] < 0)
+        return fail(k, "odds below 0");
     bool outer = k->guarded;
     /* A branch that is the same for all iterations may still not be taken. */
     k->guarded = true;

@@ -401,7 +401,7 @@ static void emit_results(Wino *s, LExpr *block, LExpr *p_at, LBlock *at)
             index[s->w.space[d]] = lx_add(f, base[d], lx_i64(f, at_tile[d]));
             bool whole = at_tile[d] == s->m - 1; /* never stored before */
             if (fresh[d] && !whole)
-                to = &lb_if(f, to, lx_bin(f, LX_LE, fresh[d], lx_i64(f, at_tile[d])))->body;
+                to = &lb_if_odds(f, to, lx_bin(f, LX_LE, fresh[d], lx_i64(f, at_tile[d])), s->tiles[d] - 1, 1)->body;
         }
         c->store(c->user, to, index, y[i]);
     }

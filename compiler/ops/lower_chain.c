@@ -352,7 +352,7 @@ static void write_one_block(Chain *c, LowerBlock *grid, LExpr *b, LExpr *first, 
         grid->rounds = c->full;
     }
     if (c->full && c->rest) {
-        LStmt *branch = lb_if(f, at, lx_bin(f, LX_LT, b, lx_i64(f, c->full)));
+        LStmt *branch = lb_if_odds(f, at, lx_bin(f, LX_LT, b, lx_i64(f, c->full)), c->full, 1);
         write_block(c, grid, block_begin(c, &branch->body, b), c->chain->block, &branch->body);
         grid->panels = NULL;
         write_block(c, grid, lx_i64(f, c->full * c->chain->block), c->rest, &branch->other);

@@ -235,7 +235,8 @@ static const char KERNEL[] =
     "func @scale(%x: f32[64] in noalias, %w: f32[16] in noalias, %y: f32[64] out noalias) {\n"
     "  for %i = 0 to 64 step 16 {\n"
     "    store %y[%i], load.f32x16 %x[%i] * load.f32x16 %w[0] + splat.f32x16(1.0)\n"
-    "  }\n}\n"
+    "  }\n"
+    "  if load %x[0] < 0.0 odds 7:1 { store %y[1], 2.0 }\n}\n"
     "entry \"net\" c \"net\" infer batch 1 arena 0 {\n  in \"x\" f32[64]\n  out \"y\" f32[64]\n"
     "  call @scale(input 0, var \"w\", output 0)\n}\n";
 
@@ -251,6 +252,7 @@ static const char *const IN_THE_IR[] = {
     "store <16 x float> %4, ptr %5, align 4",
     "llvm.loop.vectorize.enable\", i1 false",
     "llvm.loop.unroll.disable",
+    "!{!\"branch_weights\", i32 7, i32 1}",
 };
 
 static void facts_in_the_ir(void **unused)

@@ -51,7 +51,7 @@ static const char WHOLE[] =
     "      store %y[%j], (lane.3(%acc) + (hadd(%acc) - 1.5)) * (nan - 2.0) - min(hmin(%acc), 5e+20)\n"
     "    }\n"
     "  }\n"
-    "  if and(%k <= 4u64, not(%e == 1i32)) {\n"
+    "  if and(%k <= 4u64, not(%e == 1i32)) odds 3:1 {\n"
     "    store %y[(3 - 1) * 2 % 7], floor(round(sqrt(abs(neg(load %x[3])))))\n"
     "  } else {\n"
     "    store %y[0], exp(log(tanh(erf(sin(pow(load %x[0], 2.0))))))\n"

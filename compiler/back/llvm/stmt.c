@@ -105,12 +105,26 @@ static void lower_for(Lower *g, const LStmt *s)
     }
 }
 
+/* What the loop IR knows of a condition, as branch weights. */
+static void add_odds(Lower *g, LLVMValueRef branch, const LStmt *s)
+{
+    if (!s->odds[0] && !s->odds[1])
+        return;
+    LLVMMetadataRef weights[3] = { LLVMMDStringInContext2(g->context, "branch_weights", 14) };
+    for (int i = 0; i < 2; i++) {
+        unsigned long long n = s->odds[i] > INT32_MAX ? INT32_MAX : (unsigned long long)s->odds[i];
+        weights[i + 1] = LLVMValueAsMetadata(LLVMConstInt(LLVMInt32TypeInContext(g->context), n, false));
+    }
+    LLVMMetadataRef node = LLVMMDNodeInContext2(g->context, weights, 3);
+    LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(g->context, "prof", 4), LLVMMetadataAsValue(g->context, node));
+}
+
 static void lower_if(Lower *g, const LStmt *s)
 {
     LLVMValueRef condition = low_expr(g, s->value);
     LLVMBasicBlockRef then = new_block(g, "then"), done = new_block(g, "done");
     LLVMBasicBlockRef other = s->other.len ? new_block(g, "else") : done;
-    LLVMBuildCondBr(g->b, condition, then, other);
+    add_odds(g, LLVMBuildCondBr(g->b, condition, then, other), s);
     LLVMPositionBuilderAtEnd(g->b, then);
     low_block(g, &s->body);
     LLVMBuildBr(g->b, done);

@@ -19,13 +19,32 @@ tensors = {k.replace(".", "_"): raw[8 + length + v["data_offsets"][0]:8 + length
 
 # members of the struct in order, 64-byte aligned as the header says
 body = re.search(r"struct %s_weights \{(.*?)\n\}" % name, text, re.S).group(1)
-members = re.findall(r"(float|int32_t|uint8_t|_Bool|bool) (\w+)\[(\d+)\]", body)
+members = re.findall(r"(float|int32_t|uint8_t|_Bool|bool) (\w+)\[(\d+)\];(.*)", body)
+shapes = {k.replace(".", "_"): v["shape"] for k, v in index.items() if k != "__metadata__"}
+
+
+def stored(data, shape, comment):
+    """row major data as the member's comment says: "stored [4,784,32]: element (i,j) is [i/32][j][i%32]" """
+    said = re.search(r"stored \[([\d,]+)\]: element \((.*?)\) is (\S+)", comment)
+    if not said:
+        return data
+    values = numpy.frombuffer(data, numpy.float32).reshape(shape)
+    at = dict(zip(said.group(2).split(","), numpy.indices(shape)))
+    place = []
+    for part in re.findall(r"\[([^\]]+)\]", said.group(3)):
+        name, how, n = re.fullmatch(r"(\w+)(?:([/%])(\d+))?", part).groups()
+        place.append(at[name] if not how else at[name] // int(n) if how == "/" else at[name] % int(n))
+    out = numpy.zeros([int(d) for d in said.group(1).split(",")], numpy.float32)
+    out[tuple(place)] = values
+    return out.tobytes()
+
+
 sizes = {"float": 4, "int32_t": 4}
 block, offset = bytearray(), 0
-for ctype, member, count in members:
+for ctype, member, count, comment in members:
     offset = (len(block) + 63) // 64 * 64
     block += b"\0" * (offset - len(block))
-    data = tensors[member]
+    data = stored(tensors[member], shapes[member], comment)
     assert len(data) == int(count) * sizes.get(ctype, 1), (member, len(data), count)
     block += data
 

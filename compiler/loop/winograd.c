@@ -12,10 +12,13 @@
  * Blocks are dealt to LANES parallel iterations, each with scratch of its own, whatever the number of
  * threads. A problem of one block runs each stage in parallel instead. */
 #include "loop/winograd.h"
+#include "loop/tile_pick.h"
 #include "loop/vec.h"
 
 #include <string.h>
 
+/* One block's stages are loops of their own, each with its fork; a direct sum has one. */
+enum { SMALL = 8 * TILE_FORK_CYCLES };
 enum { LANES = 8, LEAST_BLOCKS = 4, LEAST_CHANNELS = 16 };
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -215,6 +218,8 @@ bool winograd_pick(const LContract *c, LTile *out)
             if (i && up(total, t.tiles) < LEAST_BLOCKS)
                 break;
             t.cost = price(c, &w, &t);
+            if (!i && t.cost < SMALL)
+                continue;
             if (out->cost == 0 || t.cost < out->cost)
                 *out = t;
         }

@@ -56,11 +56,6 @@ nnr_status nnr_weights_save(const nnr_model *model, const char *path, nnr_error 
 nnr_status nnr_weights_load(nnr_model *model, const char *path, bool strict, nnr_say say, void *user,
                             nnr_error *err);
 
-/* Samples that a train block would train and validate on, from its data files (checked as training
- * would check them). So that a compiler can specialise entries for the last partial batch. */
-nnr_status nnr_count_samples(const nnr_train *train, const char *data_dir, uint64_t seed, int64_t *n_train,
-                             int64_t *n_valid, nnr_error *err);
-
 /* ---- training ---------------------------------------------------------------------------------- */
 
 #define NNR_MAX_METRICS 32

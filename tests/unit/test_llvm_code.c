@@ -303,20 +303,5 @@ int main(void)
 }
 
 #else
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-static void left_out(void **unused)
-{
-    (void)unused;
-    skip();
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = { cmocka_unit_test(left_out) };
-    return cmocka_run_group_tests_name("llvm: not in this build", tests, NULL, NULL);
-}
+#include "tests/unit/llvm_left_out.h"
 #endif

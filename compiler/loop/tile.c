@@ -2,7 +2,7 @@
  * grid of pieces (so that two-dimensional work balances), in a piece the blocks of the sum and the tiles,
  * of which the sizes at the edges are variants of their own; then, for a split sum, the adding up of the
  * parts in a fixed order. */
-#include "loop/tile_micro.h"
+#include "loop/tile_epilogue.h"
 #include "loop/winograd.h"
 
 #include <string.h>
@@ -418,6 +418,7 @@ static bool tuned(const LContract *c, const char *key, LTile *t)
 void loop_contract(LContract *c)
 {
     const LTuning *tuning = c->target->tuning;
+    tile_look_at_epilogue(c);
     LContract joined = loop_contract_join(c);
     const char *key = tuning ? loop_contract_key(&joined, c->func->arena) : NULL;
     LTile t;

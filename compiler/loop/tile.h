@@ -41,6 +41,9 @@ struct LContract {
      * statement. Called once for each element of a tile: every output element is written exactly once.
      * In-place epilogues (reading the very element that is stored) are allowed. */
     void (*store)(void *user, LBlock *at, LExpr *const *index, LExpr *value);
+    /* Buffers of the result's order of size that `store` reads, writes, and that no near cache holds. Set by
+     * loop_contract. */
+    int far_reads, far_writes;
     /* Set by loop_contract_join: the contraction before its indices were joined. NULL: this is it. */
     const LContract *whole;
 };

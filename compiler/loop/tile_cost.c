@@ -3,6 +3,7 @@
  * tile costs max(multiply-adds, loads, 10) / 2, edges are charged as the smaller tiles they are, results by
  * the vector. Memory: what each operand's lines cost depends on where they were left the last time, and
  * that on how much passes by meanwhile. The numbers were measured; only the order they give matters. */
+#include "loop/tile_epilogue.h"
 #include "loop/tile_pick.h"
 
 #include <math.h>
@@ -315,7 +316,9 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     else if (nearest_step(c, o) == 1)
         lines /= 16;
     if (along_rows && scattered(nearest_step(c, o), v->steps)) {
-        all->lost += lost_on(c, visits * v->steps, 1, held);
+        double near = t->sweep ? v->steps * v->tiles / v->groups * 64 : held; /* of a group */
+        double first = near < 0.5 * (double)c->target->l2 ? v->others * v->groups : visits;
+        all->lost += lost_on(c, first * v->steps, 1, held) + lost_on(c, (visits - first) * v->steps, 1, near);
         return;
     }
     if (t->sweep) /* the group's part alone, between one vector tile and the next */
@@ -398,6 +401,7 @@ double tile_cost(const LContract *c, const LTile *t)
         else if (on_rows)
             both_traffic(&v, o, &all);
     }
+    all.third += tile_epilogue_lines(c, t);
     /* Lines arrive beside the arithmetic, up to what the caches deliver. */
     double cost = work + all.copying + 0.15 * (all.second + all.streamed) +
                   more_than(2.6 * all.second + 1.4 * all.streamed, 0.55 * work) +

@@ -2,7 +2,7 @@
  * around one fused multiply-add for each accumulator, then the epilogue. Operand values that several
  * accumulators share are loaded once. Callbacks give scalar code; here it becomes vectors, or, where a
  * piece cannot, lane-by-lane code with the same result. */
-#include "loop/tile_micro.h"
+#include "loop/tile_epilogue.h"
 
 /* Does operand o change along index k? */
 static bool depends(const Tiler *m, int o, int k) { return k >= 0 && m->c->operand[o].stride[k] != 0; }
@@ -146,6 +146,8 @@ static void multiply_add(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *con
     LExpr *made[2][TILE_MAX_ACC] = { { NULL } };
     if (t->ahead)
         prefetch(m, base, spot, at);
+    if (c->far_reads && !m->kept)
+        tile_fetch(m, a, spot, base, at);
     for (int i1 = 0; i1 < a->n1; i1++)
         for (int i0 = 0; i0 < a->n0; i0++)
             for (int col = 0; col < cols; col++) {

@@ -202,6 +202,10 @@ static void consider_memory(Pick *p, LTile t)
                 sweep.ahead |= pack == PACK_WHOLE && packed.pack[o] && large(c, o);
             for (int h = 1; h < 6 && group_tiles(c, &sweep, h); h++)
                 consider(p, sweep);
+            if (c->far_reads) { /* the epilogue walks along memory */
+                sweep.group[0] = sweep.group[1] = 1;
+                consider(p, sweep);
+            }
         }
         consider_blocks(p, packed, panels);
     }

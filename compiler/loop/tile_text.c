@@ -34,6 +34,8 @@ char *loop_contract_key(const LContract *c, Arena *arena)
     }
     if (c->serial)
         text_add(&text, " serial");
+    if (c->far_reads)
+        text_addf(&text, " far %d,%d", c->far_reads, c->far_writes);
     return text.data;
 }
 

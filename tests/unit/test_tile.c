@@ -2,7 +2,7 @@
  * their gradients, then random index maps and random schedules, on every target. Values are small
  * integers, so that every order of summing gives the same floats. */
 #include "loop/expr.h"
-#include "loop/tile_micro.h"
+#include "loop/tile_epilogue.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -164,7 +164,11 @@ static void check(Case *k, const LTarget *target, How how)
     Arena *arena = arena_new();
     Ctx ctx = { .f = lfunc_new(arena, "contract") };
     row_major(k);
-    LContract whole = describe(&ctx, k, target), c = how == RANDOM ? whole : loop_contract_join(&whole);
+    LTarget small = *target; /* to whose caches the result is large: an epilogue's reads are fetched ahead */
+    small.l2 = k->epilogue && how != PICKED ? 16384 : target->l2;
+    LContract whole = describe(&ctx, k, &small);
+    tile_look_at_epilogue(&whole);
+    LContract c = how == RANDOM ? whole : loop_contract_join(&whole);
     LTile t = how == PICKED ? loop_contract_pick(&c) : random_tile(&c), again;
     assert_null(loop_contract_check(&c, &t));
     assert_null(loop_tile_read(loop_tile_print(&t, arena), &again));
@@ -399,6 +403,47 @@ static void test_random(void **state)
     }
 }
 
+/* ---- epilogues that read from afar ---- */
+
+static int prefetches(const LBlock *b)
+{
+    int n = 0;
+    for (int i = 0; i < b->len; i++)
+        n += (b->data[i]->kind == LS_PREFETCH) + prefetches(&b->data[i]->body) + prefetches(&b->data[i]->other);
+    return n;
+}
+
+/* An update of something that no cache holds: what it reads is asked for while the sums are made, and the
+ * tiles follow one another along memory. */
+static void test_far_epilogue(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    LTarget target = LTARGET_X86_V4;
+    Case k = { "update", 2, 3, 2, { 128, 128, 64 }, .operand = { { 0, { 1, 0, 128 } }, { 0, { 0, 1, 128 } } } };
+    for (int far = 0; far < 2; far++) {
+        k.epilogue = far;
+        target.l2 = far ? 16384 : LTARGET_X86_V4.l2;
+        Ctx ctx = { .f = lfunc_new(arena, "contract") };
+        row_major(&k);
+        LContract c = describe(&ctx, &k, &target);
+        tile_look_at_epilogue(&c);
+        assert_int_equal(c.far_reads, 2 * far); /* the bias, too, is a large buffer here */
+        assert_int_equal(c.far_writes, far);
+        LTile t = loop_contract_pick(&c);
+        loop_contract_emit(&c, &t);
+        assert_int_equal(prefetches(&ctx.f->body) > 0, far);
+        if (!far)
+            continue;
+        LTile along = t, down = t;
+        along.sweep = true;
+        down.sweep = false;
+        along.group[0] = along.group[1] = down.group[0] = down.group[1] = 1;
+        assert_true(tile_epilogue_lines(&c, &along) < tile_epilogue_lines(&c, &down));
+    }
+    arena_free(arena);
+}
+
 /* ---- a tuner's way in ---- */
 
 typedef struct {
@@ -490,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_far_epilogue),
         cmocka_unit_test(test_tuned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,173 @@
+/* What an epilogue has to do with memory. An optimizer's update, written where a weight gradient's sums are
+ * finished, reads and writes several arrays of the gradient's size that no cache holds: they may take longer
+ * to arrive than the sums to be made. So the cost model hears of them (a tile that walks along memory beats
+ * one that hops), and a tile asks for what its epilogue will read while it still adds, evenly over the steps
+ * of the sum, so that arithmetic and memory take turns without either waiting. */
+#include "loop/tile_epilogue.h"
+
+#include <string.h>
+
+enum {
+    LINE = 16,      /* floats of a cache line */
+    MAX_FAR = 8,
+    LONG_SUM = 16   /* steps for a line of the tile: then what its epilogue waits for no longer shows */
+};
+
+/* ---- what there is ---- */
+
+typedef struct {
+    const LTarget *target;
+    const LBuf *read[MAX_FAR], *written[MAX_FAR];
+    LExpr *at[MAX_FAR]; /* where each is read */
+    int n_read, n_written;
+} Far;
+
+static bool is_far(const Far *far, const LBuf *buf)
+{
+    return buf->role != LB_LOCAL && (double)buf->count * lkind_bytes(buf->kind) > 0.5 * (double)far->target->l2;
+}
+
+static void find_reads(Far *far, const LBuf *scratch, LExpr *e)
+{
+    if (!e)
+        return;
+    if (e->op == LX_LOAD && e->buf != scratch && is_far(far, e->buf) && lkind_bytes(e->buf->kind) == 4) {
+        for (int i = 0; i < far->n_read; i++)
+            if (far->read[i] == e->buf)
+                return;
+        if (far->n_read < MAX_FAR) {
+            far->at[far->n_read] = e->a;
+            far->read[far->n_read++] = e->buf;
+        }
+        return;
+    }
+    find_reads(far, scratch, e->a);
+    find_reads(far, scratch, e->b);
+    find_reads(far, scratch, e->c);
+}
+
+/* Looks at the epilogue of one element, which is appended to `block`. */
+static Far look(const LContract *c, LExpr *const *index, LBlock *block)
+{
+    Far far = { .target = c->target };
+    LFunc *f = c->func;
+    c->store(c->user, block, index, lx_var(f, lfunc_var(f, "sum", ltype(LK_F32, 1), false)));
+    for (int i = 0; i < block->len; i++) {
+        const LStmt *s = block->data[i];
+        find_reads(&far, f->scratch, s->value);
+        if (s->kind == LS_STORE && s->buf != f->scratch && is_far(&far, s->buf) && far.n_written < MAX_FAR)
+            far.written[far.n_written++] = s->buf;
+    }
+    return far;
+}
+
+void tile_look_at_epilogue(LContract *c)
+{
+    LBlock block = { 0 };
+    LExpr *index[TILE_MAX_INDEX];
+    for (int k = 0; k < c->n_out; k++) {
+        LVar *v = lfunc_var(c->func, "i", ltype(LK_I64, 1), false);
+        v->ranged = true;
+        v->max = c->extent[k] - 1;
+        index[k] = lx_var(c->func, v);
+    }
+    Far far = look(c, index, &block);
+    c->far_reads = far.n_read;
+    c->far_writes = far.n_written;
+}
+
+/* ---- what it costs ---- */
+
+static double count_of(const LContract *c, const LTile *t, int r)
+{
+    return t->row[r] < 0 ? 1 : (double)tile_cut(c->extent[t->row[r]], t->rows[r]).count;
+}
+
+/* How far the tile that comes next lies behind this one: of a piece first, then of the grid. */
+static double next_tile(const LContract *c, const LTile *t)
+{
+    for (int r = 0; r < 2; r++)
+        if (count_of(c, t, r) > 1 && (t->group[r] > 1 || (!t->sweep && t->group[0] * t->group[1] == 1)))
+            return (double)c->out_stride[t->row[r]] * t->rows[r];
+    return (double)c->out_stride[t->vec] * (double)tile_width(t);
+}
+
+double tile_epilogue_lines(const LContract *c, const LTile *t)
+{
+    if (!c->far_reads || t->kind == TILE_DOT || t->vec < 0 || t->split >= 0)
+        return 0;
+    double outputs = 1, run = 1, pieces;
+    for (int k = 0; k < c->n_out; k++)
+        outputs *= (double)c->extent[k];
+    /* Elements of a tile that lie side by side: its columns, then rows where they go on from there. */
+    bool turned = tile_turns_results(c, t);
+    if (c->out_stride[t->vec] == 1)
+        run = (double)(tile_width(t) < c->extent[t->vec] ? tile_width(t) : c->extent[t->vec]);
+    for (int pass = 0; pass < 2; pass++)
+        for (int r = 0; r < 2; r++)
+            if (t->row[r] >= 0 && (double)c->out_stride[t->row[r]] == run)
+                run *= t->rows[r];
+    pieces = outputs / run;
+    /* What is fetched ahead beyond a piece is of use where the next tile begins there. */
+    bool goes_on = next_tile(c, t) == run;
+    double more = goes_on ? 0.2 : 1.5;
+    if (turned || run < LINE) /* parts of a line */
+        more += 1 - 1 / (double)LINE;
+    return pieces * (run / LINE + more) * (c->far_reads + c->far_writes);
+}
+
+/* ---- what is asked for ahead ---- */
+
+bool tile_fetches(const LContract *c, const LTile *t, int64_t steps, int64_t vectors)
+{
+    return c->far_reads > 0 && t->kind == TILE_OUTER && t->lanes >= 4 && t->split < 0 && t->block < 0 &&
+           c->out_stride[t->vec] == 1 && steps >= 8 && steps <= vectors * LONG_SUM;
+}
+
+/* Line number `line` of the tile's rows: its row and column, then where the epilogue reads. */
+static void fetch_line(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *line, LBlock *at)
+{
+    LContract *c = m->c;
+    LFunc *f = m->f;
+    const LTile *t = m->t;
+    int64_t in_row = ((int64_t)a->cols * t->lanes + LINE - 1) / LINE;
+    LExpr *index[TILE_MAX_INDEX];
+    memcpy(index, spot->index, sizeof index);
+    LExpr *row = lx_bin(f, LX_DIV, line, lx_i64(f, in_row)), *col = lx_bin(f, LX_MOD, line, lx_i64(f, in_row));
+    LExpr *i0 = a->n1 > 1 ? lx_bin(f, LX_MOD, row, lx_i64(f, a->n0)) : row;
+    if (t->row[0] >= 0)
+        index[t->row[0]] = lx_add(f, index[t->row[0]], i0);
+    if (t->row[1] >= 0)
+        index[t->row[1]] = lx_add(f, index[t->row[1]], lx_bin(f, LX_DIV, row, lx_i64(f, a->n0)));
+    index[t->vec] = lx_add(f, index[t->vec], lx_mul(f, col, lx_i64(f, LINE)));
+    LBlock block = { 0 };
+    Far far = look(c, index, &block);
+    for (int i = 0; i < block.len; i++) /* what the places are told by */
+        if (block.data[i]->kind == LS_LET && block.data[i]->var->type.kind == LK_I64 && far.n_read)
+            lb_append(f, at, block.data[i]);
+    for (int i = 0; i < far.n_read; i++)
+        lb_prefetch(f, at, (LBuf *)far.read[i], far.at[i]);
+}
+
+void tile_fetch(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const *sum_index, LBlock *at)
+{
+    LContract *c = m->c;
+    LFunc *f = m->f;
+    int64_t steps = 1, lines = ((int64_t)a->cols * m->t->lanes + LINE - 1) / LINE * a->n0 * a->n1;
+    LExpr *step = lx_i64(f, 0);
+    for (int i = 0; i < m->n_order; i++) {
+        int64_t n = c->extent[m->order[i]];
+        steps *= n;
+        step = lx_add(f, lx_mul(f, step, lx_i64(f, n)), sum_index[m->order[i]]);
+    }
+    if (!tile_fetches(c, m->t, steps, (int64_t)a->n0 * a->n1 * a->cols))
+        return;
+    /* A line every so many steps (a power of two, to be found by a shift), or so many lines a step. */
+    int shift = 0;
+    int64_t each = (lines + steps - 1) / steps;
+    while (steps >> (shift + 1) >= lines)
+        shift++;
+    LVar *first = lb_let(f, at, "line", lx_bin(f, LX_DIV, lx_mul(f, step, lx_i64(f, each)), lx_i64(f, (int64_t)1 << shift)));
+    for (int64_t i = 0; i < each; i++)
+        fetch_line(m, a, spot, lx_add(f, lx_var(f, first), lx_i64(f, i)), at);
+}

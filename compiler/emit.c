@@ -53,7 +53,8 @@ const char *emit_files(const NativeLlvm *code, EmitKind kind, const char *dir, N
     const char *name = code->program->c_name;
     bool made = mkdir(dir, 0777) == 0;
     if (!made && errno != EEXIST)
-        return arena_printf(arena, "%s: cannot create the folder: %s", dir, strerror(errno));
+        return arena_printf(arena, "%s: cannot create the folder: %s\nnote: check that the folder above it exists and may be written to", dir,
+                            strerror(errno));
     CBackOptions c = { .object = kind == EMIT_C ? NULL : KINDS[kind].suffix,
                        .object_cpu = code->target->cpu ? code->target->name : "the processor of the machine that made it" };
     const char *body = arena_printf(arena, "%s/%s.%s", dir, name, KINDS[kind].suffix);

@@ -1,6 +1,5 @@
 #include "native.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -12,29 +11,6 @@
 #include <unistd.h>
 
 extern char **environ;
-
-char *native_temp_dir(Arena *arena, const char **why)
-{
-    const char *base = getenv("TMPDIR");
-    char *dir = arena_printf(arena, "%s/nnc-XXXXXX", base && *base ? base : "/tmp");
-    if (mkdtemp(dir))
-        return dir;
-    *why = arena_printf(arena, "cannot create a temporary folder %s: %s (set TMPDIR to another place)",
-                        dir, strerror(errno));
-    return NULL;
-}
-
-void native_remove_dir(Arena *arena, const char *dir)
-{
-    DIR *d = opendir(dir);
-    if (!d)
-        return;
-    for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            remove(arena_printf(arena, "%s/%s", dir, e->d_name));
-    closedir(d);
-    rmdir(dir);
-}
 
 char *native_own_dir(Arena *arena)
 {
@@ -72,7 +48,10 @@ static int run(Arena *arena, const char *what, char *const *argv, const char *lo
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return 127;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    *why = arena_printf(arena, "the %s '%s' was ended by signal %d (%s)", what, argv[0], WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return -1;
 }
 
 static const char *head_of(Arena *arena, const char *path, int lines)

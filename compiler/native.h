@@ -30,7 +30,7 @@ const char *native_compile(Arena *arena, const NativeJob *job);
  * OpenMP's runtime. The output appears by rename, or not at all. NULL, or a message. */
 const char *native_link(Arena *arena, const char *const *inputs, int n, const char *output);
 
-/* A fresh temporary folder (under $TMPDIR or /tmp), and its removal with all files in it. */
+/* A fresh temporary folder (under $TMPDIR or /tmp), and its removal with all files in it (native_temp.c). */
 char *native_temp_dir(Arena *arena, const char **why);
 void native_remove_dir(Arena *arena, const char *dir);
 /* Folder of the running program, without the trailing slash; "." where it cannot be found. */

@@ -102,9 +102,19 @@ static const char *foreign_word(const char *word)
 static const char *nearest_keyword(const char *word)
 {
     static const char *const words[] = { "return", "param", "state", "slot", "yield", "layer", "optimizer", "train",
-                                         "import", "assert", "minimize", "metric", "validate", "noise", "data" };
+                                         "import", "assert", "minimize", "metric", "validate", "noise", "data", "net", "step" };
     const char *hit = text_nearest(word, words, (int)(sizeof words / sizeof *words));
     return hit && strcmp(hit, word) ? hit : NULL;
+}
+
+/* `dat label: ...`, `minimise loss with ...`: what looks like an option of two names, until it goes on. */
+static const char *mistyped_keyword(Parser *p, const Token *t)
+{
+    const Token *first = t;
+    while (first > p->tokens.data && first[-1].kind != NEWLINE && first[-1].kind != '{' && first[-1].kind != '}')
+        first--;
+    bool two_names = first + 1 < t && (first->kind == NAME || first->kind == OPTION) && first[1].kind == NAME;
+    return two_names ? nearest_keyword(first->text) : NULL;
 }
 
 static bool train_only(const char *word)
@@ -153,7 +163,8 @@ static const char *way_out(Parser *p, const Token *prev, const Token *t, const c
         return "to go on with the line above, end that line with the operator";
     if (strchr("<>", t->kind) && t->kind && expects(names, n, "'&&'"))
         return "comparisons do not chain: write a < b && b < c";
-    return NULL;
+    const char *word = mistyped_keyword(p, t);
+    return word ? arena_printf(p->arena, "did you mean '%s'?", word) : NULL;
 }
 
 void report_syntax(Parser *p, const char *const *expected, int n_expected)

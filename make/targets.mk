@@ -32,9 +32,10 @@ quick: ## the tests that take seconds: make quick T=PATTERN
 	@$(MAKE) --no-print-directory -j2 tests >/dev/null
 	@bash tests/run.sh $(B) $(T)
 
-asan: ## unit tests under the address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory -j2 B=$(B)-asan OPT=-O1 EXTRA="-fsanitize=address,undefined -fno-sanitize-recover=all" tests >/dev/null
-	@bash tests/run.sh $(B)-asan $(T)
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+asan: ## every test under the address and undefined-behaviour sanitizers, what nnc compiles and links included
+	@$(MAKE) --no-print-directory -j2 B=$(B)-asan OPT=-O1 EXTRA="$(SANITIZE)" tests >/dev/null
+	@CC="cc $(SANITIZE)" bash tests/run.sh $(B)-asan $(T)
 
 FUZZ_SECONDS ?= 300
 fuzz: ## every fuzz target for FUZZ_SECONDS (300)

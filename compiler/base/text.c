@@ -162,10 +162,10 @@ static int edit_distance(const char *a, const char *b)
 
 const char *text_nearest(const char *name, const char *const *names, int n)
 {
-    int limit = (int)(strlen(name) / 3), best_distance;
+    int len = (int)strlen(name), limit = len / 3;
     if (limit < 1)
-        limit = 1;
-    best_distance = limit + 1;
+        limit = len > 1; /* one letter is like any other */
+    int best_distance = limit + 1;
     const char *best = NULL;
     for (int i = 0; i < n; i++) {
         int d = edit_distance(name, names[i]);
@@ -177,12 +177,44 @@ const char *text_nearest(const char *name, const char *const *names, int n)
     return best;
 }
 
+static const char *write_failed(Arena *arena, const char *what, int code)
+{
+    const char *way_out = "check that the folder exists and may be written to";
+    if (code == ENOSPC || code == EDQUOT || code == EFBIG)
+        way_out = "no space left: free some, or write to another disk; nothing of this file was kept, an earlier one is untouched";
+    else if (code == EISDIR)
+        way_out = "there is a folder of that name: give the path of a file";
+    return arena_printf(arena, "%s: %s\nnote: %s", what, strerror(code), way_out);
+}
+
+static FILE *open_beside(Arena *arena, const char *path, char **temp, const char **why)
+{
+    *temp = arena_printf(arena, "%s.tmp.%ld", path, (long)getpid());
+    FILE *f = fopen(*temp, "wb");
+    if (!f)
+        *why = write_failed(arena, "cannot create", errno);
+    return f;
+}
+
+const char *text_may_write(Arena *arena, const char *path)
+{
+    char *temp;
+    const char *why = NULL;
+    FILE *f = open_beside(arena, path, &temp, &why);
+    if (!f)
+        return why;
+    fclose(f);
+    remove(temp);
+    return NULL;
+}
+
 const char *text_write_file(Arena *arena, const char *path, const char *data, size_t len)
 {
-    char *temp = arena_printf(arena, "%s.tmp.%ld", path, (long)getpid());
-    FILE *f = fopen(temp, "wb");
+    char *temp;
+    const char *why = NULL;
+    FILE *f = open_beside(arena, path, &temp, &why);
     if (!f)
-        return arena_printf(arena, "cannot create: %s", strerror(errno));
+        return why;
     bool ok = fwrite(data, 1, len, f) == len;
     int saved = errno;
     if (ok && (fflush(f) != 0 || fsync(fileno(f)) != 0)) {
@@ -201,5 +233,5 @@ const char *text_write_file(Arena *arena, const char *path, const char *data, si
     if (ok)
         saved = errno;
     remove(temp);
-    return arena_printf(arena, "cannot write: %s", strerror(saved));
+    return write_failed(arena, "cannot write", saved);
 }

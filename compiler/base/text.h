@@ -23,11 +23,14 @@ void text_add_double(Text *t, double value);
 /* The same for a value that only needs to survive as a float. */
 void text_add_float(Text *t, float value);
 
-/* Edit distance, for "did you mean". Returns the nearest of names within max(1, len/3) edits, or
- * NULL. */
+/* Edit distance, for "did you mean". Returns the nearest of names within max(1, len/3) edits (none, where
+ * name is one letter), or NULL. */
 const char *text_nearest(const char *name, const char *const *names, int n);
 
 /* Write text to path through a temporary file and rename, so that a reader never sees half a
- * file. Returns NULL, or a message (in arena) that says what failed, without the path. */
+ * file. Returns NULL, or a message (in arena) that says what failed, without the path, and on a second
+ * line, `note: ...`, a way out. */
 const char *text_write_file(Arena *arena, const char *path, const char *data, size_t len);
+/* Could a file be written there now? The same messages, before work whose result would have no place. */
+const char *text_may_write(Arena *arena, const char *path);
 #endif

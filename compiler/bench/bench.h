@@ -93,6 +93,7 @@ typedef struct {
     double seconds;    /* for each case */
     bool profile;      /* time every kernel, too: programs are compiled with nnc_options.split_calls */
     nnr_say say;       /* for messages of the runtime */
+    bool (*stopped)(void); /* asked between rounds, and of those behind the first between cases: report what there is; NULL: never */
     char error[1024];
     Vec(Build *) builds;
     Vec(Subject *) subjects;

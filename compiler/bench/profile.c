@@ -146,7 +146,7 @@ Row *profile_rows(const Bench *b, const Case *c)
                          .samples = &c->parts[k],
                          .work = work[k],
                          .limit = work_limit(&work[k], f.machine, NULL),
-                         .share = c->parts[k].median / sum,
+                         .share = sum > 0 ? c->parts[k].median / sum : 0,
                          .bound = bound_of(&work[k], f.machine),
                          .schedule = schedule_words(b->arena, f.entry->calls.data[k].func) };
     return rows;

@@ -211,6 +211,9 @@ static void group_cases(Bench *b)
     }
 }
 
+/* The first round is made in any case: of every case there is a sample. */
+static bool stopped(const Bench *b, int round) { return round > 0 && b->stopped && b->stopped(); }
+
 void bench_run(Bench *b)
 {
     group_cases(b);
@@ -219,10 +222,10 @@ void bench_run(Bench *b)
     for (int i = 0; i < b->cases.len; i++)
         calibrate(b->cases.data[i]);
     double end = nnr_now() + b->seconds * (b->cases.len ? b->cases.len : 1);
-    for (int round = 0; round < MAX_ROUNDS && (round < MIN_ROUNDS || nnr_now() < end); round++) {
+    for (int round = 0; round < MAX_ROUNDS && (round < MIN_ROUNDS || nnr_now() < end) && !stopped(b, round); round++) {
         for (int i = 0; round < MACHINE_ROUNDS && i < b->machine_cases.len; i++)
             turn(b, b->machine_cases.data[i]);
-        for (int i = 0; i < b->cases.len; i++) {
+        for (int i = 0; i < b->cases.len && !stopped(b, round); i++) {
             turn(b, b->cases.data[i]);
             if (b->cases.data[i]->parts)
                 profile_turn(b, b->cases.data[i]);

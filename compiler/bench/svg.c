@@ -90,8 +90,7 @@ static void add_bar(Svg *s, const Case *c, double y, double longest)
     double low = x + room * c->samples.low / longest, high = x + room * fmin(c->samples.high, longest) / longest;
     add_line(s, low, y + BAR / 2.0, high, y + BAR / 2.0, INK, 1);
     double limit = x + room * f.limit / longest;
-    if (f.limit <= longest)
-        add_line(s, limit, y - 2, limit, y + BAR + 2, "#c0392b", 2);
+    add_line(s, limit, y - 2, limit, y + BAR + 2, "#c0392b", 2);
     const char *text = arena_printf(a, "%s, %.0f%% of the limit", bench_seconds_text(a, c->samples.median),
                                     f.limit / c->samples.median * 100);
     add_label(s, fmax(fmax(x + width, limit), high) + 8, y + BAR - 5, 12, INK, "start", text);
@@ -126,7 +125,7 @@ static void add_bars(Svg *s)
     const Bench *b = s->bench;
     Arena *a = b->arena;
     add_label(s, MARGIN, s->y, 16, INK, "start", "Time of a call");
-    add_label(s, MARGIN, s->y + 19, 12, SOFT, "start", "medians; bars are scaled to the slowest build of each entry point");
+    add_label(s, MARGIN, s->y + 19, 12, SOFT, "start", "medians; bars are scaled to the slowest build of each entry point, or to the limit where all pass it");
     s->y += 36;
     add_legend(s);
     for (int i = 0; i < b->cases.len; i++) {
@@ -138,7 +137,7 @@ static void add_bars(Svg *s)
         int n = 0;
         for (int k = i; k < b->cases.len; k++)
             if (same_group(first, b->cases.data[k])) {
-                longest = fmax(longest, b->cases.data[k]->samples.median);
+                longest = fmax(longest, fmax(b->cases.data[k]->samples.median, bench_figures(b, b->cases.data[k]).limit));
                 n++;
             }
         double height = n * (BAR + BAR_GAP);

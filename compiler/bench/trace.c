@@ -24,6 +24,8 @@ static void add_case(const Bench *b, const Case *c, int pid, Text *out)
     add_metadata(out, pid, "thread_name", arena_printf(b->arena, "calls (%d threads at work)", c->threads));
     for (int k = 0; k < e->calls.len; k++) {
         const Row *r = &rows[k];
+        const double least = 1e-9; /* a clock cannot see less, and figures divide by it */
+        double seconds = c->trace[k].seconds > least ? c->trace[k].seconds : least;
         text_addf(out, "{\"ph\": \"X\", \"pid\": %d, \"tid\": 0, \"ts\": %.3f, \"dur\": %.3f, \"cat\": ", pid, c->trace[k].begin * 1e6,
                   c->trace[k].seconds * 1e6);
         json_string(out, r->func->path ? r->func->path : "kernel");
@@ -34,8 +36,8 @@ static void add_case(const Bench *b, const Case *c, int pid, Text *out)
         text_add(out, ", \"schedule\": ");
         json_string(out, r->schedule);
         text_addf(out, ", \"gflops\": %.4g, \"gbs\": %.4g, \"of_limit\": %.3f, \"threads\": %d}},\n",
-                  r->work.flops / c->trace[k].seconds * 1e-9, (r->work.read + r->work.written) / c->trace[k].seconds * 1e-9,
-                  r->limit / c->trace[k].seconds, c->threads);
+                  r->work.flops / seconds * 1e-9, (r->work.read + r->work.written) / seconds * 1e-9, r->limit / seconds,
+                  c->threads);
     }
 }
 

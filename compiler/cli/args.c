@@ -34,6 +34,7 @@ static const Option OPTIONS[] = {
     { "--on-training-data", NULL, NULL, "evaluate on the training samples", O_FLAG, AT(training_data), false },
     { "--json", NULL, NULL, "one JSON object a line", O_FLAG, AT(json), false },
     { "--input", NULL, "[NAME=]FILE", "input of the network (npy, idx, csv); may be repeated", O_INPUT, 0, false },
+    { "-o", NULL, "[NAME=]FILE", "short for --output", O_OUTPUT, 0, false },
     { "--output-file", "--output", "[NAME=]FILE", "where an output goes (npy); may be repeated; none: to the terminal", O_OUTPUT, 0, false },
     { "--fusion", NULL, NULL, "every kernel, and why it is not one with those it reads from", O_FLAG, AT(fusion), false },
     { "--threads-list", "--threads", "LIST", "threads to run on, such as 1,2 (default: OMP_NUM_THREADS or all cores)", O_LIST, AT(thread_list), false },

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "runtime/signals.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -19,7 +20,7 @@ static const CliCommand COMMANDS[] = {
     { "eval", "FILE.nn --weights W.safetensors --data DIR", "loss and metrics of trained weights",
       "--weights --data --batch --threads --train-block --backend --on-training-data --seed --json", cmd_eval },
     { "predict", "FILE.nn --weights W.safetensors --input image=x.npy [--output y.npy]", "run a network on samples",
-      "--weights --input --output-file --entry --batch --threads --backend", cmd_predict },
+      "--weights --input -o --output-file --entry --batch --threads --backend", cmd_predict },
     { "emit", "FILE.nn -o DIR", "standalone C or objects: inference and training steps",
       "--output --kind --debug --weights --batch --portable", cmd_emit },
     { "build", "FILE.nn -o EXE", "a native executable with train, eval, predict, bench",
@@ -117,7 +118,7 @@ static void show_diagnostic(void *user, nnc_level level, const char *text)
 {
     CliArgs *args = user;
     if (level != NNC_NOTE) /* a note goes with what stands before it */
-        args->hides_note = args->loaded_before && level == NNC_WARNING;
+        args->hides_note = (args->loaded_before && level == NNC_WARNING) || nnr_signals_seen();
     if (!args->hides_note)
         fputs(text, stderr);
 }

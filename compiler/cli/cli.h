@@ -27,7 +27,7 @@ typedef struct {
     bool machine, profile;
     bool split_calls;   /* for cli_open: every kernel call an entry point too */
     bool loaded_before; /* the file was loaded once already: its warnings were shown */
-    bool hides_note;    /* the last warning was not shown, nor is its note */
+    bool hides_note;    /* the last diagnostic was not shown (seen before, or of work that a signal ended), nor is its note */
     nnr_file inputs[CLI_MAX_FILES];
     int n_inputs;
     nnr_file outputs[CLI_MAX_FILES];

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "native_llvm.h"
 #include "nnc_internal.h"
+#include "runtime/signals.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -121,11 +122,27 @@ static int report(Session *s)
     }
     fputs(out.data, stdout);
     bool ok = fflush(stdout) == 0;
+    if (nnr_signals_seen())
+        fprintf(stderr, "note: stopped early: the figures are of the rounds until then\n");
     if (ok && s->args->svg)
         ok = write_file(s, s->args->svg, bench_svg(b));
     if (ok && s->args->trace)
         ok = write_file(s, s->args->trace, bench_trace(b));
-    return ok ? CLI_OK : CLI_FAILED;
+    return !ok ? CLI_FAILED : nnr_signals_seen() ? CLI_STOPPED : CLI_OK;
+}
+
+/* Pictures are drawn last: a path that cannot be written to is told of before the measurements. */
+static bool may_write(const CliArgs *args)
+{
+    const char *paths[] = { args->svg, args->trace };
+    for (int i = 0; i < 2; i++) {
+        const char *why = paths[i] ? text_may_write(args->arena, paths[i]) : NULL;
+        if (why)
+            cli_error("%s: %s", paths[i], why);
+        if (why)
+            return false;
+    }
+    return true;
 }
 
 int cmd_bench(CliArgs *args)
@@ -139,7 +156,8 @@ int cmd_bench(CliArgs *args)
                        .threads = args->thread_list.n ? args->thread_list.v : &default_threads,
                        .n_threads = args->thread_list.n ? args->thread_list.n : 1,
                        .seconds = args->seconds > 0 ? args->seconds : 1,
-                       .profile = args->profile || args->svg || args->trace };
+                       .profile = args->profile || args->svg || args->trace,
+                       .stopped = nnr_signals_seen };
     if (!read_compare(&s))
         return CLI_USAGE;
     if (!args->file && s.bench.profile) {
@@ -147,8 +165,11 @@ int cmd_bench(CliArgs *args)
         return CLI_USAGE;
     }
     int status = CLI_FAILED;
-    if (add_all(&s)) {
+    if (may_write(args) && add_all(&s)) {
+        nnr_signals signals = { .active = false };
+        nnr_signals_begin(&signals); /* Ctrl-C: what was measured until then is reported */
         bench_run(&s.bench);
+        nnr_signals_end(&signals);
         status = report(&s);
     }
     bench_close(&s.bench);

@@ -84,7 +84,8 @@ static bool read_known(Session *s, const LTarget *target)
             fprintf(stderr, "note: %s was measured for another machine and is made anew\n", s->path);
             s->known = (TuningFile){ 0 };
         } else {
-            printf("%s: %d contractions are known already\n", s->path, s->known.contracts.len);
+            if (s->known.contracts.len)
+                printf("%s: %d contractions are known already\n", s->path, s->known.contracts.len);
         }
     }
     s->known.machine = machine;
@@ -126,6 +127,11 @@ int cmd_tune(CliArgs *args)
 {
     Session s = { .args = args, .path = args->output ? args->output : default_path(args->arena, args->file) };
     int64_t batch = args->batch;
+    const char *why = text_may_write(args->arena, s.path);
+    if (why) { /* before minutes of measuring, not after */
+        cli_error("%s: %s", s.path, why);
+        return CLI_FAILED;
+    }
     Tuner t = { .arena = args->arena, .file = args->file, .entry = args->entry, .batch = batch,
                 .threads = args->threads ? (int)args->threads : omp_get_max_threads(),
                 .seconds = args->seconds > 0 ? args->seconds : 60, .known = &s.known,
@@ -141,6 +147,7 @@ int cmd_tune(CliArgs *args)
     ok = tune_run(&t, &result);
     bool interrupted = nnr_signals_seen();
     nnr_signals_end(&signals);
+    ok = ok || (interrupted && !s.failed); /* a C compiler that the same Ctrl-C ended is no failure */
     if (!ok && t.error[0])
         cli_error("%s", t.error);
     if (!ok)

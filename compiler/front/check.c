@@ -75,7 +75,15 @@ static void check_type_word(Check *c, const TypeExpr *t)
     DType dtype;
     if (type_kind(t, &dtype) != TK_UNKNOWN)
         return;
+    static const char *const foreign[][2] = {
+        { "float32", "f32" }, { "Float32", "f32" }, { "fp32", "f32" }, { "single", "f32" }, { "int32", "i32" },
+        { "integer", "int" }, { "int64", "i32" }, { "i64", "i32" }, { "f64", "f32" }, { "float64", "f32" }, { "double", "f32" },
+        { "boolean", "bool" }, { "str", "string" },
+    };
     const char *near = text_nearest(t->name, words, (int)(sizeof words / sizeof *words));
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (strcmp(t->name, foreign[i][0]) == 0)
+            near = foreign[i][1];
     check_error(c, t->span, "unknown type %s", span_text(c->f, t->span));
     if (near)
         check_note(c, "did you mean %s?", near);

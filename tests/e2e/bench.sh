@@ -15,7 +15,8 @@ says "unknown entry" "entry points: mlp, classify, classify.eval, init" "$NNC" b
 says "--profile without a file" "need a FILE.nn" "$NNC" bench --machine --profile
 says "unknown option" "did you mean --threads" "$NNC" bench $f --thread 1
 says "a broken file" "error:" "$NNC" bench tests/errors/cut_file.nn
-says "--svg into nowhere" "nowhere/x.svg: " "$NNC" bench $f --entry mlp --batch 1 $quick --svg "$work/nowhere/x.svg"
+says "--svg into nowhere" "nowhere/x.svg: cannot create" "$NNC" bench $f --entry mlp --batch 1 $quick --svg "$work/nowhere/x.svg"
+grep -q median "$work/says.log" && fail "... is said before the measurements" || pass "... is said before the measurements"
 
 # ---- the machine ----
 "$NNC" bench --machine --threads 1,2 >"$work/machine" 2>&1
@@ -40,18 +41,29 @@ if [[ $compare == *backend* ]]; then
 else
     says "--compare backend without LLVM" "built without LLVM" "$NNC" bench $f --compare backend
 fi
-$python - "$work/b.svg" >"$work/svg.log" 2>&1 <<'PY' && pass "the picture is well-formed" || { fail "the picture is well-formed"; sed 's/^/# /' "$work/svg.log"; }
+# Winograd passes the limit of direct sums, and its mark must not leave the picture
+"$NNC" bench examples/mnist_cnn.nn --entry cnn --batch 32 --threads 1 --backend c $quick --svg "$work/passed.svg" >"$work/passed" 2>&1
+$python - "$work/b.svg" "$work/passed.svg" >"$work/svg.log" 2>&1 <<'PY' && pass "the pictures are well-formed" || { fail "the pictures are well-formed"; sed 's/^/# /' "$work/svg.log"; }
 import sys, xml.dom.minidom as dom
+
+def inside(d):
+    width, height = float(d.documentElement.getAttribute("width")), float(d.documentElement.getAttribute("height"))
+    for tag, x, y in [("text", "x", "y"), ("rect", "x", "y"), ("circle", "cx", "cy"), ("line", "x1", "y1"), ("line", "x2", "y2")]:
+        for e in d.getElementsByTagName(tag):
+            if e.hasAttribute(x):
+                assert 0 <= float(e.getAttribute(x)) <= width and 0 <= float(e.getAttribute(y)) <= height, e.toxml()
+    for e in d.getElementsByTagName("text"): # about as wide as they are set
+        if e.hasAttribute("x") and e.getAttribute("text-anchor") == "start":
+            end = float(e.getAttribute("x")) + 0.5 * float(e.getAttribute("font-size")) * len("".join(n.data for n in e.childNodes))
+            assert end <= width, (end, e.toxml())
+
+inside(dom.parse(sys.argv[2]))
 d = dom.parse(sys.argv[1])
+inside(d)
 texts = ["".join(n.data for n in t.childNodes) for t in d.getElementsByTagName("text")]
 for t in ["Time of a call", "Roofline", "GFLOP/s", "operations for each byte read or written", "fused, c", "unfused, c", "limit of the machine"]:
     assert t in texts, (t, texts)
 assert any(t.startswith("peak ") for t in texts) and any(t.startswith("memory ") for t in texts)
-width, height = float(d.documentElement.getAttribute("width")), float(d.documentElement.getAttribute("height"))
-for tag, x, y in [("text", "x", "y"), ("rect", "x", "y"), ("circle", "cx", "cy"), ("line", "x1", "y1"), ("line", "x2", "y2")]:
-    for e in d.getElementsByTagName(tag):
-        if e.hasAttribute(x):
-            assert 0 <= float(e.getAttribute(x)) <= width and 0 <= float(e.getAttribute(y)) <= height, e.toxml()
 assert len(d.getElementsByTagName("circle")) > 6
 PY
 $python - "$work/b.json" >"$work/trace.log" 2>&1 <<'PY' && pass "the trace" || { fail "the trace"; sed 's/^/# /' "$work/trace.log"; }
@@ -66,6 +78,33 @@ for e in slices: # of one case they follow each other
     assert e["ts"] >= last.get(e["pid"], 0) - 0.002, e
     last[e["pid"]] = e["ts"] + e["dur"]
 assert any("mlp.fc1: contract" in e["args"]["layers"] for e in slices)
+PY
+
+# ---- kernels too quick for the clock: figures stay numbers ----
+printf 'net f(x: f32[2]) -> f32[2] = sum(x) * x\n' >"$work/quick.nn"
+"$NNC" bench "$work/quick.nn" --threads 1 --no-fuse $quick --trace "$work/q.json" --svg "$work/q.svg" --json >"$work/q.lines" 2>&1
+$python - "$work/q.json" "$work/q.lines" "$work/q.svg" >"$work/q.log" 2>&1 <<'PY' && pass "kernels of a nanosecond" || { fail "kernels of a nanosecond"; sed 's/^/# /' "$work/q.log"; }
+import json, sys, xml.dom.minidom
+def none(x): raise AssertionError(x)
+assert json.load(open(sys.argv[1]), parse_constant=none)["traceEvents"]
+assert [json.loads(l, parse_constant=none) for l in open(sys.argv[2])]
+xml.dom.minidom.parse(sys.argv[3])
+assert not any(w in open(sys.argv[3]).read() for w in ("nan", "inf\""))
+PY
+
+# ---- Ctrl-C: the rounds until then are reported; before the first it ends the command ----
+$python - "$NNC" "$f" >"$work/stop" 2>&1 <<'PY' && pass "Ctrl-C" || { fail "Ctrl-C"; sed 's/^/# /' "$work/stop"; }
+import signal, subprocess, sys, time
+for wait in (3, 12, 50):
+    p = subprocess.Popen([sys.argv[1], "bench", sys.argv[2], "--entry", "mlp", "--batch", "2048,8192", "--threads", "1", "--seconds", "300"],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(wait)
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    if p.returncode != -signal.SIGINT:
+        break # else it was compiling still
+assert p.returncode == 130, (p.returncode, out, err)
+assert out.count("\nmlp ") == 2 and "stopped early" in err, (out, err)
 PY
 
 # ---- JSON ----

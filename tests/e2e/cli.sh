@@ -32,6 +32,23 @@ says "emit into a file" "Not a directory" "$NNC" emit examples/mnist_mlp.nn -o R
 CC=no-such-cc says "no C compiler" "install gcc or clang" "$NNC" build examples/mnist_mlp.nn -o "$work/exe"
 CC=false says "a C compiler that fails" "failed (status 1)" "$NNC" build examples/mnist_mlp.nn -o "$work/exe"
 [[ -e $work/exe ]] && fail "nothing half-written" || pass "nothing half-written"
+# ---- what ends a command early leaves nothing half-written ----
+mkdir "$work/temp" "$work/full"
+printf '#!/bin/sh\necho $$ >"%s/compiler"\nexec sleep 60\n' "$work" >"$work/slow-cc"
+chmod +x "$work/slow-cc"
+TMPDIR=$work/temp CC=$work/slow-cc "$NNC" build examples/mnist_mlp.nn --backend c -o "$work/exe" >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 600); do [[ -s $work/compiler ]] && break; sleep 0.05; done
+[[ -n $(ls "$work/temp") ]] && pass "a compiler at work has a temporary folder" || fail "a compiler at work has a temporary folder"
+kill -TERM $pid
+wait $pid 2>/dev/null
+status=$?
+kill "$(cat "$work/compiler")" 2>/dev/null
+((status == 143)) && [[ -z $(ls "$work/temp") ]] && pass "a signal removes it" || fail "a signal removes it (status $status: $(ls "$work/temp"))"
+digits "$work/full/data" 64 32
+says "a file above the limit of its size" "note: no space left" bash -c "ulimit -f 20; exec '$NNC' emit examples/mnist_mlp.nn -o '$work/full/c'"
+says "... weights, too" "note: no space left" bash -c "ulimit -f 20; exec '$NNC' train examples/mnist_mlp.nn --data '$work/full/data' --epochs 1 -o '$work/full/w'"
+[[ $(ls "$work/full") == data ]] && pass "nothing half-written then" || fail "nothing half-written then: $(ls "$work/full")"
 expect "--dump-dir" "$NNC" check examples/own_parts.nn --dump-dir "$work/ir" -D RANK=3
 "$NNC" emit examples/own_parts.nn -o "$work/c" --dump-dir "$work/ir" >/dev/null 2>&1
 ls "$work"/ir/*-front.ir "$work"/ir/*-grad.ir "$work"/ir/*-fuse.ir "$work"/ir/*-plan.ir "$work"/ir/*-lower.ir >/dev/null 2>&1 &&

@@ -46,6 +46,7 @@ broken "broken: cut" "broken.tune:3:1: error: this is not a line 'schedule ...'"
 says "broken: empty" "empty.tune:1:1: error: this is no tuning file" "$NNC" check "$work/net.nn" --tune "$work/empty.tune"
 says "not there" "nowhere.tune: No such file" "$NNC" check "$work/net.nn" --tune "$work/nowhere.tune"
 says "cannot be written" "README.md/x.tune" "$NNC" tune "$work/net.nn" -o README.md/x.tune --seconds 1
+grep -q "cost model" "$work/says.log" && fail "... is said before the measurements" || pass "... is said before the measurements"
 # a schedule that does not fit the contraction is passed over: the program is as without it
 sed '4s/rows -1:1:1/rows 0:99:1/' "$work/own.tune" >"$work/misfit.tune"
 "$NNC" dump "$work/net.nn" --after lower --tune "$work/misfit.tune" >"$work/misfit" 2>&1

@@ -3,11 +3,22 @@
 #include "runtime/layout.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* Weights, slots and arenas of large networks are walked through at every call: with pages of 4 KiB a
+ * processor would look up hundreds of thousands of them. */
+enum { HUGE_PAGE = 2 << 20 };
 
 void *nnr_block(size_t bytes)
 {
     size_t size = (bytes / NNR_ALIGN + 1) * NNR_ALIGN;
-    void *p = size > bytes ? aligned_alloc(NNR_ALIGN, size) : NULL;
+    bool huge = size >= 4 * (size_t)HUGE_PAGE;
+    size_t align = huge ? HUGE_PAGE : NNR_ALIGN;
+    size = (size + align - 1) / align * align;
+    void *p = size > bytes ? aligned_alloc(align, size) : NULL;
+#ifdef MADV_HUGEPAGE
+    if (p && huge) (void)madvise(p, size, MADV_HUGEPAGE); /* where the system has none to give, it has small ones */
+#endif
     return p ? memset(p, 0, size) : NULL;
 }
 

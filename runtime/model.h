@@ -3,7 +3,8 @@
 #define NNR_MODEL_H
 #include "runtime/tensors.h"
 
-/* NNR_ALIGN aligned and zeroed, never NULL for 0 bytes; freed with free. */
+/* NNR_ALIGN aligned and zeroed, never NULL for 0 bytes; freed with free. Large ones ask the system for huge
+ * pages. */
 void *nnr_block(size_t bytes);
 void *nnr_var_data(const nnr_model *model, const nnr_var *var);
 /* The entry of that name with exactly that batch, or the largest one not above it. NULL: none. */

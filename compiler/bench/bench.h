@@ -147,6 +147,9 @@ Row *profile_rows(const Bench *b, const Case *c);
 void bench_machine_table(const Bench *b, Text *out);
 void bench_table(const Bench *b, Text *out);
 void bench_json(const Bench *b, Text *out);
+/* Where fused and unfused builds were compared: how often fusion took or left a value, by reason. */
+void bench_fusion_table(const Bench *b, Text *out);
+void bench_fusion_json(const Bench *b, Text *out);
 /* The picture and the trace, as text of their files; the bench has to be profiled. */
 char *bench_svg(const Bench *b);
 char *bench_trace(const Bench *b);

@@ -79,6 +79,7 @@ void bench_json(const Bench *b, Text *out)
         add_machine(&b->machines[i], out);
     for (int i = 0; i < b->cases.len; i++)
         add_case(b, b->cases.data[i], out);
+    bench_fusion_json(b, out);
     for (int i = 0; b->profile && i < b->cases.len; i++)
         add_kernels(b, b->cases.data[i], out);
 }

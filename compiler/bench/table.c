@@ -70,6 +70,17 @@ static const Case *counterpart(const Bench *b, const Case *c, bool fusion)
     return NULL;
 }
 
+/* Fused and unfused, and what of the difference is kernels, traffic and memory. */
+static void add_fusion(const Bench *b, const Case *fused, const Case *unfused, const char *what, Text *out)
+{
+    Figures f = bench_figures(b, fused), u = bench_figures(b, unfused);
+    Arena *a = b->arena;
+    text_addf(out, "fusion: %s, %s: %.2f times as fast (%d kernels for %d, %s moved for %s, arena %s for %s)\n", what,
+              fused->subject->build->backend, unfused->samples.median / fused->samples.median, f.kernels, u.kernels,
+              bytes_text(a, f.total.read + f.total.written), bytes_text(a, u.total.read + u.total.written),
+              bytes_text(a, (double)f.entry->arena_bytes), bytes_text(a, (double)u.entry->arena_bytes));
+}
+
 static void add_ratios(const Bench *b, Text *out)
 {
     for (int i = 0; i < b->cases.len; i++) {
@@ -79,8 +90,7 @@ static void add_ratios(const Bench *b, Text *out)
                                         c->threads > 1 ? "s" : "");
         const Build *build = c->subject->build;
         if (!build->unfused && (o = counterpart(b, c, true)))
-            text_addf(out, "fusion: %s, %s: %.2f times as fast (%d kernels for %d)\n", what, build->backend,
-                      o->samples.median / c->samples.median, e->calls.len, bench_entry(o->subject)->calls.len);
+            add_fusion(b, c, o, what, out);
         if (strcmp(build->backend, "llvm") == 0 && (o = counterpart(b, c, false)))
             text_addf(out, "back end: %s, %s: llvm takes %.3f of the time of c\n", what,
                       build->unfused ? "unfused" : "fused", c->samples.median / o->samples.median);
@@ -94,6 +104,7 @@ void bench_table(const Bench *b, Text *out)
     for (int i = 0; i < b->cases.len; i++)
         row(b, b->cases.data[i], out);
     add_ratios(b, out);
+    bench_fusion_table(b, out);
 }
 
 /* ---- kernels ---- */

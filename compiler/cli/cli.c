@@ -60,6 +60,15 @@ static int command_help(const CliCommand *c)
 {
     printf("usage: nnc %s %s\n\n%s.\n", c->name, c->usage, c->doc);
     cli_print_options(c);
+    if (c->run == cmd_bench)
+        printf("\nColumns:\n"
+               "  median, p10 p90              time of a call; how far its 10%% and 90%% quantiles are from the median\n"
+               "  GFLOP/s, GB/s                operations, and bytes read and written by kernels, over the median\n"
+               "  limit                        least time for the work (measured peak, measured bandwidths) over the median\n"
+               "  calls, arena, moved          kernels a call; bytes between kernels; bytes that kernels read and write\n");
+    if (c->run == cmd_tune)
+        printf("\nFILE.tune beside FILE.nn is used by every command on FILE.nn. A run that was stopped is gone on with by\n"
+               "the same command. In the end stands what whole entry points gained over the cost model's schedules.\n");
     if (c->run == cmd_dump) {
         const char *name, *doc;
         printf("\nPasses:\n");

@@ -30,7 +30,9 @@ compare=fusion
 [[ -s $work/err ]] && fail "quiet" || pass "quiet"
 for word in "entry .* batch .* median p10 p90 .* GFLOP/s .* GB/s .* limit .* calls .* arena .* moved" \
     "^mlp .* 1 c .* fused .* 1 " "^mlp .* 8 c .* unfused .* 2 " "^classify .* 8 c .* fused .* 2 " \
-    "^fusion: classify, batch 8, 2 threads, c: .* times as fast" \
+    "^fusion: classify, batch 8, 2 threads, c: .* times as fast \\([0-9]+ kernels for [0-9]+, .* moved for .*, arena .* for .*\\)" \
+    "^fusion's reasons: classify, batch 8" "^ +[0-9]+ values? +fused: computed in one kernel" \
+    "^ +[0-9]+ values? +apart: a contraction reads its operands many times over" \
     "^classify, batch 8, c, fused, 1 thread: [0-9]+ kernels" \
     "^ +[0-9]+ .*[0-9]% .*(peak|L1|L2|L3|memory) .*lanes.* mlp.fc1:8 .*mlp.fc1: contract"; do
     grep -qE "$word" "$work/table" && pass "table: $word" || fail "table: $word"
@@ -128,6 +130,8 @@ for c in cases:
 # images, weights and results once each, and the hidden layer written and read
 weights = 4 * (784 * 128 + 128 + 128 * 10 + 10)
 assert cases[0]["bytes"] == weights + 4 * 4 * (784 + 2 * 128 + 10), cases[0]
+reasons = [l for l in lines if "fusion_of" in l]
+assert {r["fusion_of"] for r in reasons} == {"mlp"} and {r["fused"] for r in reasons} == {True, False}, reasons
 for k in kernels:
     assert k["layers"] and k["schedule"] and k["bound"] and k["file"].endswith(".nn") and k["line"] > 0, k
 PY

@@ -4,6 +4,7 @@
 expect "help" "$NNC" --help
 expect "version" "$NNC" --version
 for c in check fmt show dump train eval predict emit build bench tune digits; do expect "help of $c" "$NNC" $c --help; done
+"$NNC" bench --help | grep -q '^  limit .*over the median' && pass "help of bench: its columns" || fail "help of bench: its columns"
 says "no command" "usage: nnc" "$NNC"
 says "unknown command" "did you mean \`nnc train\`" "$NNC" trian
 says "unknown option" "did you mean --epochs" "$NNC" train examples/mnist_mlp.nn --epoch 3

@@ -31,7 +31,6 @@ typedef struct {
     Dim dim[TILE_MAX_INDEX + 1];
     int n;
     LExpr *group[2]; /* number of the first tile along the rows */
-    bool few;        /* fewer tiles than columns share a panel */
 } Grid;
 
 static void grid_add(Grid *g, int index, int64_t count) { g->dim[g->n++] = (Dim){ index, count }; }
@@ -91,7 +90,8 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
     const LTile *t = m->t;
     LFunc *f = m->f;
     if (r < 0) {
-        spot.number = g->few ? NULL : spot.number;
+        spot.sharing = t->group[0] * t->group[1];
+        spot.number = spot.sharing > 1 ? number : NULL;
         if (m->kept)
             spot.kept_at = lx_mul(f, number, lx_i64(f, m->kept->count / (t->group[0] * t->group[1])));
         run(m, &spot, at);
@@ -119,7 +119,6 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
         at = &branch->body;
         at_low = &branch->other;
     }
-    spot.number = spot.number ? lx_add(f, spot.number, tile) : tile;
     spot.rows[r] = (int)cut.rows;
     spot.index[t->row[r]] = lx_mul(f, tile, lx_i64(f, cut.rows));
     each_tile(g, r - 1, spot, number, at, run);
@@ -208,12 +207,9 @@ static void emit_grid(Tiler *m, LBlock *at)
     const LTile *t = m->t;
     Grid g = { .m = m, .group = { lx_i64(f, 0), lx_i64(f, 0) } };
     grid_make(&g);
-    int64_t total = 1, sharing = 1;
+    int64_t total = 1;
     for (int i = 0; i < g.n; i++)
         total *= g.dim[i].count;
-    for (int r = 0; r < 2; r++)
-        sharing *= t->row[r] < 0 ? 1 : row_cut(m, r).count;
-    g.few = sharing < t->cols;
     LExpr *flat = lx_i64(f, 0);
     if (total > 1) {
         LStmt *loop = lb_for(f, at, "tile", lx_i64(f, 0), lx_i64(f, total), 1,

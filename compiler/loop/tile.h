@@ -75,6 +75,7 @@ typedef struct {
                           groups while a vector tile's panel does */
     TilePack pack[2];
     bool ahead;        /* prefetch what the next panel, or the next block of a piece's, is made of */
+    bool claim;        /* prefetch what the epilogue will read and write */
     int block;         /* a summed index, OUTER only, or -1 */
     int64_t depth;
     int split;         /* a summed index cut into `chunks` parts with sums of their own, or -1 */

@@ -1,16 +1,12 @@
 /* What an epilogue has to do with memory. An optimizer's update, written where a weight gradient's sums are
  * finished, reads and writes several arrays of the gradient's size that no cache holds: they may take longer
  * to arrive than the sums to be made. So the cost model hears of them (a tile that walks along memory beats
- * one that hops), and a tile asks for what its epilogue will read while it still adds, evenly over the steps
- * of the sum, so that arithmetic and memory take turns without either waiting. */
+ * one that hops). What a tile asks for while it still adds is in tile_ahead.c. */
 #include "loop/tile_epilogue.h"
-
-#include <string.h>
 
 enum {
     LINE = 16,      /* floats of a cache line */
-    MAX_FAR = 8,
-    LONG_SUM = 16   /* steps for a line of the tile: then what its epilogue waits for no longer shows */
+    MAX_FAR = 8
 };
 
 /* ---- what there is ---- */
@@ -18,7 +14,6 @@ enum {
 typedef struct {
     const LTarget *target;
     const LBuf *read[MAX_FAR], *written[MAX_FAR];
-    LExpr *at[MAX_FAR]; /* where each is read */
     int n_read, n_written;
 } Far;
 
@@ -35,10 +30,8 @@ static void find_reads(Far *far, const LBuf *scratch, LExpr *e)
         for (int i = 0; i < far->n_read; i++)
             if (far->read[i] == e->buf)
                 return;
-        if (far->n_read < MAX_FAR) {
-            far->at[far->n_read] = e->a;
+        if (far->n_read < MAX_FAR)
             far->read[far->n_read++] = e->buf;
-        }
         return;
     }
     find_reads(far, scratch, e->a);
@@ -114,60 +107,4 @@ double tile_epilogue_lines(const LContract *c, const LTile *t)
     if (turned || run < LINE) /* parts of a line */
         more += 1 - 1 / (double)LINE;
     return pieces * (run / LINE + more) * (c->far_reads + c->far_writes);
-}
-
-/* ---- what is asked for ahead ---- */
-
-bool tile_fetches(const LContract *c, const LTile *t, int64_t steps, int64_t vectors)
-{
-    return c->far_reads > 0 && t->kind == TILE_OUTER && t->lanes >= 4 && t->split < 0 && t->block < 0 &&
-           c->out_stride[t->vec] == 1 && steps >= 8 && steps <= vectors * LONG_SUM;
-}
-
-/* Line number `line` of the tile's rows: its row and column, then where the epilogue reads. */
-static void fetch_line(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *line, LBlock *at)
-{
-    LContract *c = m->c;
-    LFunc *f = m->f;
-    const LTile *t = m->t;
-    int64_t in_row = ((int64_t)a->cols * t->lanes + LINE - 1) / LINE;
-    LExpr *index[TILE_MAX_INDEX];
-    memcpy(index, spot->index, sizeof index);
-    LExpr *row = lx_bin(f, LX_DIV, line, lx_i64(f, in_row)), *col = lx_bin(f, LX_MOD, line, lx_i64(f, in_row));
-    LExpr *i0 = a->n1 > 1 ? lx_bin(f, LX_MOD, row, lx_i64(f, a->n0)) : row;
-    if (t->row[0] >= 0)
-        index[t->row[0]] = lx_add(f, index[t->row[0]], i0);
-    if (t->row[1] >= 0)
-        index[t->row[1]] = lx_add(f, index[t->row[1]], lx_bin(f, LX_DIV, row, lx_i64(f, a->n0)));
-    index[t->vec] = lx_add(f, index[t->vec], lx_mul(f, col, lx_i64(f, LINE)));
-    LBlock block = { 0 };
-    Far far = look(c, index, &block);
-    for (int i = 0; i < block.len; i++) /* what the places are told by */
-        if (block.data[i]->kind == LS_LET && block.data[i]->var->type.kind == LK_I64 && far.n_read)
-            lb_append(f, at, block.data[i]);
-    for (int i = 0; i < far.n_read; i++)
-        lb_prefetch(f, at, (LBuf *)far.read[i], far.at[i]);
-}
-
-void tile_fetch(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const *sum_index, LBlock *at)
-{
-    LContract *c = m->c;
-    LFunc *f = m->f;
-    int64_t steps = 1, lines = ((int64_t)a->cols * m->t->lanes + LINE - 1) / LINE * a->n0 * a->n1;
-    LExpr *step = lx_i64(f, 0);
-    for (int i = 0; i < m->n_order; i++) {
-        int64_t n = c->extent[m->order[i]];
-        steps *= n;
-        step = lx_add(f, lx_mul(f, step, lx_i64(f, n)), sum_index[m->order[i]]);
-    }
-    if (!tile_fetches(c, m->t, steps, (int64_t)a->n0 * a->n1 * a->cols))
-        return;
-    /* A line every so many steps (a power of two, to be found by a shift), or so many lines a step. */
-    int shift = 0;
-    int64_t each = (lines + steps - 1) / steps;
-    while (steps >> (shift + 1) >= lines)
-        shift++;
-    LVar *first = lb_let(f, at, "line", lx_bin(f, LX_DIV, lx_mul(f, step, lx_i64(f, each)), lx_i64(f, (int64_t)1 << shift)));
-    for (int64_t i = 0; i < each; i++)
-        fetch_line(m, a, spot, lx_add(f, lx_var(f, first), lx_i64(f, i)), at);
 }

@@ -7,8 +7,4 @@
 void tile_look_at_epilogue(LContract *c);
 /* Lines that epilogues move to and from afar, those that are fetched for nothing counted with them. */
 double tile_epilogue_lines(const LContract *c, const LTile *t);
-/* Does a tile of so many vectors, sums of so many steps, ask for what its epilogue reads? */
-bool tile_fetches(const LContract *c, const LTile *t, int64_t steps, int64_t vectors);
-/* Asks, at one step of the sum, for the part of it whose turn it is. */
-void tile_fetch(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const *sum_index, LBlock *at);
 #endif

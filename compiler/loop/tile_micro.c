@@ -2,7 +2,7 @@
  * around one fused multiply-add for each accumulator, then the epilogue. Operand values that several
  * accumulators share are loaded once. Callbacks give scalar code; here it becomes vectors, or, where a
  * piece cannot, lane-by-lane code with the same result. */
-#include "loop/tile_epilogue.h"
+#include "loop/tile_micro.h"
 
 /* Does operand o change along index k? */
 static bool depends(const Tiler *m, int o, int k) { return k >= 0 && m->c->operand[o].stride[k] != 0; }
@@ -93,48 +93,6 @@ static LExpr *only_live(Tiler *m, LExpr *value, int limit)
     return lx_select(f, live, value, lx_float(f, 0));
 }
 
-/* What lies where the next panel of an operand begins, or, of a panel of a piece, the next block. */
-static void prefetch_next(Tiler *m, int o, LExpr *const *base, const TileSpot *spot, LExpr *lane, LBlock *at)
-{
-    LContract *c = m->c;
-    LFunc *f = m->f;
-    const LTile *t = m->t;
-    if (t->pack[o] == PACK_WHOLE) {
-        LExpr *next = tile_pack_offset(m, o, base, lx_add(f, spot->panel, lx_i64(f, 1)));
-        lb_prefetch(f, at, m->panel[o], lx_add(f, next, lane));
-        return;
-    }
-    LExpr *index[TILE_MAX_INDEX];
-    LBlock lets = { 0 };
-    for (int k = 0; k < c->n_index; k++)
-        index[k] = base[k];
-    if (t->pack[o] == PACK_PIECE)
-        index[t->block] = lx_add(f, index[t->block], lx_i64(f, t->depth));
-    else
-        index[t->vec] = lx_add(f, index[t->vec], lx_i64(f, tile_width(t)));
-    index[t->vec] = lx_add(f, index[t->vec], lane);
-    LExpr *value = c->load(c->user, o, &lets, index);
-    if (value->op == LX_LOAD && !lets.len)
-        lb_prefetch(f, at, (LBuf *)value->buf, value->a);
-}
-
-/* Each tile of a panel fetches one column of the next, so that memory is asked for evenly. */
-static void prefetch(Tiler *m, LExpr *const *base, const TileSpot *spot, LBlock *at)
-{
-    LFunc *f = m->f;
-    const LTile *t = m->t;
-    for (int o = 0; o < m->c->n_operand; o++) {
-        if (!depends(m, o, t->vec) || depends(m, o, t->row[0]) || depends(m, o, t->row[1]))
-            continue;
-        for (int col = 0; col < t->cols; col++) {
-            LExpr *number = spot->number ? lx_bin(f, LX_MOD, spot->number, lx_i64(f, t->cols)) : lx_i64(f, col);
-            prefetch_next(m, o, base, spot, lx_mul(f, number, lx_i64(f, t->lanes)), at);
-            if (spot->number)
-                break;
-        }
-    }
-}
-
 /* acc += product for every accumulator, at one place of the summed indices. cols and limit: columns
  * that take part, and lanes of the last of them. */
 static void multiply_add(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *const *base, int cols, int limit,
@@ -144,10 +102,6 @@ static void multiply_add(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *con
     LFunc *f = m->f;
     const LTile *t = m->t;
     LExpr *made[2][TILE_MAX_ACC] = { { NULL } };
-    if (t->ahead)
-        prefetch(m, base, spot, at);
-    if (c->far_reads && !m->kept)
-        tile_fetch(m, a, spot, base, at);
     for (int i1 = 0; i1 < a->n1; i1++)
         for (int i0 = 0; i0 < a->n0; i0++)
             for (int col = 0; col < cols; col++) {
@@ -194,10 +148,39 @@ static void dot_loop(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index,
     }
 }
 
+static void sum_loops(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, int depth, LBlock *at);
+
+/* The loop over the summed index of this depth, in two parts where its first steps fetch what comes later. */
+static void sum_loop(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, int depth, LExpr *lo, LExpr *hi,
+                     LBlock *at)
+{
+    LFunc *f = m->f;
+    const LTile *t = m->t;
+    int k = m->order[depth];
+    bool innermost = depth == m->n_order - 1 && t->kind == TILE_OUTER;
+    int64_t extent = k == t->block ? t->depth : m->c->extent[k];
+    int64_t fetching = innermost && k != t->split ? tile_ahead_steps(m, a, spot, extent) : 0;
+    if (fetching) {
+        LExpr *mid = lx_add(f, lo, lx_i64(f, fetching));
+        if (k == t->block && m->c->extent[k] % t->depth)
+            mid = lx_bin(f, LX_MIN, mid, hi);
+        LStmt *loop = lb_for(f, at, "k", lo, mid, 1, LF_SERIAL);
+        index[k] = lx_var(f, loop->var);
+        tile_ahead(m, a, spot, index, k, lx_bin(f, LX_SUB, index[k], lo), fetching, extent,
+                   &loop->body);
+        sum_loops(m, a, spot, index, depth + 1, &loop->body);
+        if (fetching == extent)
+            return;
+        lo = mid;
+    }
+    bool small = innermost && extent <= 4;
+    LStmt *loop = lb_for(f, at, "k", lo, hi, 1, small ? LF_UNROLL : LF_SERIAL);
+    index[k] = lx_var(f, loop->var);
+    sum_loops(m, a, spot, index, depth + 1, &loop->body);
+}
+
 static void sum_loops(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, int depth, LBlock *at)
 {
-    LContract *c = m->c;
-    LFunc *f = m->f;
     if (depth == m->n_order) {
         if (m->t->kind == TILE_DOT)
             dot_loop(m, a, spot, index, at);
@@ -205,14 +188,10 @@ static void sum_loops(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index
             multiply_add(m, a, spot, index, a->cols, a->limit, at);
         return;
     }
-    int k = m->order[depth];
     LExpr *lo = m->block_lo, *hi = m->block_hi;
-    if (k != m->t->block)
-        tile_sum_bounds(m, k, &lo, &hi);
-    bool small = depth == m->n_order - 1 && m->t->kind == TILE_OUTER && c->extent[k] <= 4;
-    LStmt *loop = lb_for(f, at, "k", lo, hi, 1, small ? LF_UNROLL : LF_SERIAL);
-    index[k] = lx_var(f, loop->var);
-    sum_loops(m, a, spot, index, depth + 1, &loop->body);
+    if (m->order[depth] != m->t->block)
+        tile_sum_bounds(m, m->order[depth], &lo, &hi);
+    sum_loop(m, a, spot, index, depth, lo, hi, at);
 }
 
 /* ---- the tile ---- */

@@ -32,7 +32,8 @@ typedef struct {
     LExpr *panel;                 /* number of the vector tile (for packed operands) */
     int cols, limit;              /* vectors along vec; lanes of the last one (== lanes: all) */
     int rows[2];
-    LExpr *number;                /* of the tile among those that share the panel; NULL: too few share it */
+    LExpr *number;                /* of the tile among the `sharing` tiles of its piece, which share a panel; */
+    int64_t sharing;              /* NULL: it is alone */
     LExpr *kept_at;               /* first element of the tile in m->kept */
 } TileSpot;
 
@@ -51,6 +52,11 @@ static inline LVar *tile_acc(const TileSums *a, int i1, int i0, int col)
 LExpr *tile_vector_load(Tiler *m, int o, LExpr *const *index, int along, int limit, LBlock *at);
 /* The tile's sums: of everything, then stored; or, with m->kept, of one block, added to what waits there. */
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at);
+/* Of a tile's innermost loop, which has so many steps: how many of them, the first, also fetch what will be
+ * wanted later (0: none), and what step number `step` of these `fetching` fetches; k: the loop's index, which base has. */
+int64_t tile_ahead_steps(const Tiler *m, const TileSums *a, const TileSpot *spot, int64_t steps);
+void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const *base, int k, LExpr *step,
+                int64_t fetching, int64_t steps, LBlock *at);
 /* Stores the sums. */
 void tile_put(Tiler *m, const TileSums *a, const TileSpot *spot, LBlock *at);
 /* Stores what waits in m->kept; n: its rows (spot->rows: how they lie). */

@@ -284,6 +284,15 @@ static bool dot_fits(const LContract *c, int k, int lanes)
     return any && c->extent[k] >= lanes;
 }
 
+/* More results than the second cache keeps until the next kernel wants them, or since the last wrote there. */
+static bool results_afar(const LContract *c)
+{
+    double bytes = 4;
+    for (int k = 0; k < c->n_out; k++)
+        bytes *= (double)c->extent[k];
+    return bytes > 0.4 * (double)c->target->l2;
+}
+
 int loop_contract_candidates(const LContract *c, LTile *out, int max)
 {
     Pick p = { .c = c, .best = out, .max = max };
@@ -308,8 +317,11 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
     if (winograd_pick(c, &fast))
         insert(p.best, &p.n, p.max, &fast);
     for (int i = 0; i < p.n; i++)
-        if (!out[i].winograd)
+        if (!out[i].winograd) {
             out[i].parallel = !c->serial && out[i].cost > TILE_FORK_CYCLES;
+            out[i].claim = out[i].kind == TILE_OUTER && out[i].lanes > 1 && out[i].split < 0 &&
+                           (c->far_reads || results_afar(c));
+        }
     return p.n;
 }
 

@@ -49,12 +49,12 @@ char *loop_tile_print(const LTile *t, Arena *arena)
         return arena_printf(arena, "winograd %d tiles %lld %s", t->winograd, (long long)t->tiles,
                             t->parallel ? "parallel" : "serial");
     return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %s pack %s %s block %d:%lld "
-                               "split %d:%lld %s%s",
+                               "split %d:%lld %s%s%s",
                         t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0], t->rows[0],
                         (long long)t->group[0], t->row[1], t->rows[1], (long long)t->group[1], t->sweep ? "sweep" : "stay", PACK[t->pack[0]],
                         PACK[t->pack[1]], t->block, (long long)t->depth, t->split, (long long)t->chunks,
                         t->parallel ? "parallel" : "serial",
-                        t->ahead ? " ahead" : "");
+                        t->ahead ? " ahead" : "", t->claim ? " claim" : "");
 }
 
 static bool read_pack(const char *word, TilePack *pack)
@@ -67,9 +67,11 @@ static bool read_pack(const char *word, TilePack *pack)
     return false;
 }
 
+static bool has_prefix(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
+
 const char *loop_tile_read(const char *text, LTile *out)
 {
-    char kind[8], how[12], order[8], ahead[8], pack[2][8];
+    char kind[8], how[12], order[8], pack[2][8];
     int end = 0;
     long long chunks, depth, group[2];
     LTile t = { 0 };
@@ -81,10 +83,14 @@ const char *loop_tile_read(const char *text, LTile *out)
     end = 0;
     t.winograd = 0;
     int n = sscanf(text, "%7s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %7s pack %7s %7s block %d:%lld "
-                         "split %d:%lld %11s%n %7s%n",
+                         "split %d:%lld %11s%n",
                    kind, &t.vec, &t.lanes, &t.cols, &t.row[0], &t.rows[0], &group[0], &t.row[1], &t.rows[1],
-                   &group[1], order, pack[0], pack[1], &t.block, &depth, &t.split, &chunks, how, &end, ahead, &end);
-    if ((n != 18 && (n != 19 || strcmp(ahead, "ahead") != 0)) || text[end])
+                   &group[1], order, pack[0], pack[1], &t.block, &depth, &t.split, &chunks, how, &end);
+    t.ahead = n == 18 && has_prefix(text + end, " ahead");
+    end += t.ahead ? 6 : 0;
+    t.claim = n == 18 && has_prefix(text + end, " claim");
+    end += t.claim ? 6 : 0;
+    if (n != 18 || text[end])
         return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12:4 -1:1:1 stay pack none whole block -1:0 "
                "split -1:0 parallel'";
     if (strcmp(kind, "outer") != 0 && strcmp(kind, "dot") != 0)
@@ -102,7 +108,6 @@ const char *loop_tile_read(const char *text, LTile *out)
     t.group[0] = group[0];
     t.group[1] = group[1];
     t.parallel = how[0] == 'p';
-    t.ahead = n == 19;
     *out = t;
     return NULL;
 }
@@ -191,7 +196,7 @@ const char *loop_contract_check(const LContract *c, const LTile *t)
     for (int o = 0; o < 2; o++)
         if ((why = check_pack(c, t, o)))
             return why;
-    if (t->ahead && (dot || t->lanes < 2))
+    if ((t->ahead || t->claim) && (dot || t->lanes < 2))
         return "prefetches without panels";
     for (int o = 0; o < 2; o++)
         if (t->ahead && t->pack[o] == PACK_PIECE && t->block < 0)

@@ -7,7 +7,8 @@
  *       -m MS       milliseconds a shape (100)
  *       -s TILE     the schedule to use, as loop_tile_print writes it (with -f)
  *       -c N        the N cheapest candidates of every shape instead of the choice
- *       -p M,K,N    this matrix product only
+ *       -p M,K,N    this matrix product only; -p M,K,N,ab with transposed operands, -p M,K,N,p with b in panels
+ *       -e MIB      pass over so many MiB before every call: operands come from afar, as in a large network
  *       -k          keep and name the folder with the C source
  *
  * Results are checked at some places against sums in double. Prints the best and the median of the
@@ -44,6 +45,8 @@ typedef struct {
     const char *filter, *tile, *product;
     double seconds;
     bool keep;
+    float *afar; /* what is passed over; or NULL */
+    int64_t n_afar;
     Arena *arena;
     float (*peak_loop)(int steps);
     Vec(Item) items;
@@ -323,9 +326,11 @@ static void measure(const Bench *b, Item *item)
     double begin_at = now();
     item->run(m[0], m[1], m[2], m[3]);
     double once = now() - begin_at;
-    int calls = once > 20e-6 ? 1 : (int)(40e-6 / (once + 1e-7)) + 1, n = 0;
+    int calls = once > 20e-6 || b->afar ? 1 : (int)(40e-6 / (once + 1e-7)) + 1, n = 0;
     begin_at = now();
     while (n < CAP && (n < 5 || now() - begin_at < b->seconds)) {
+        for (int64_t i = 0; i < b->n_afar; i += 16)
+            b->afar[i] += 1;
         double from = now();
         for (int i = 0; i < calls; i++)
             item->run(m[0], m[1], m[2], m[3]);
@@ -380,7 +385,7 @@ static void report(Bench *b)
 int main(int argc, char **argv)
 {
     Bench b = { .threads = 1, .seconds = 0.1, .arena = arena_new() };
-    for (int o; (o = getopt(argc, argv, "t:f:m:s:c:p:k")) != -1;)
+    for (int o; (o = getopt(argc, argv, "t:f:m:s:c:p:e:k")) != -1;)
         switch (o) {
         case 't': b.threads = atoi(optarg); break;
         case 'f': b.filter = optarg; break;
@@ -388,6 +393,10 @@ int main(int argc, char **argv)
         case 's': b.tile = optarg; break;
         case 'c': b.candidates = atoi(optarg); break;
         case 'p': b.product = optarg; break;
+        case 'e':
+            b.n_afar = atoll(optarg) << 18;
+            b.afar = block(b.n_afar);
+            break;
         case 'k': b.keep = true; break;
         default: fprintf(stderr, "kernels: see the head of tests/bench/kernels.c for the options\n"); return 2;
         }

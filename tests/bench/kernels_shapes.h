@@ -3,6 +3,7 @@
 #define NNC_TESTS_KERNELS_SHAPES_H
 #include "loop/tile.h"
 #include <stdio.h>
+#include <string.h>
 
 /* One sum of products; the gradient of a strided convolution has several. */
 typedef struct {
@@ -202,13 +203,32 @@ static const Conv ODD[] = {
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)                                                           \
         call
 
-/* only: "M,K,N" of the one product wanted; NULL: all shapes. */
+/* b as the layout pass keeps weights: panels [n / 32][k][32]. */
+static void panel_product(Shapes *all, int64_t m, int64_t k, int64_t n)
+{
+    Shape *s = shape_add(all, arena_printf(all->arena, "product %lldx%lldx%lld b panels", (long long)m, (long long)k,
+                                           (long long)n), NULL, 1);
+    Part *p = &s->part[s->n_parts++];
+    part_index(p, m, k, 0, n);
+    part_index(p, n / 32, 0, k * 32, 32);
+    part_index(p, 32, 0, 1, 1);
+    p->n_out = p->n_index;
+    part_index(p, k, 1, 32, 0);
+    shape_close(s);
+}
+
+/* only: "M,K,N" of the one product wanted, or "M,K,N,HOW" with letters: a, b for a transposed operand, p for b
+ * in panels; NULL: all shapes. */
 static int shapes_make(Arena *arena, const char *only, Shape **out)
 {
     Shapes all = { .arena = arena };
     long long m, k, n;
-    if (only && sscanf(only, "%lld,%lld,%lld", &m, &k, &n) == 3) {
-        product(&all, NULL, 1, m, k, n, false, false);
+    char how[4] = "";
+    if (only && sscanf(only, "%lld,%lld,%lld,%3s", &m, &k, &n, how) >= 3) {
+        if (strchr(how, 'p'))
+            panel_product(&all, m, k, n);
+        else
+            product(&all, NULL, 1, m, k, n, strchr(how, 'a') != NULL, strchr(how, 'b') != NULL);
         *out = all.data;
         return all.len;
     }

@@ -388,6 +388,9 @@ static LTile random_tile(const LContract *c)
     t.ahead = pick(2);
     if (loop_contract_check(c, &t))
         t.ahead = false;
+    t.claim = pick(2);
+    if (loop_contract_check(c, &t))
+        t.claim = false;
     return t;
 }
 
@@ -529,6 +532,62 @@ static void test_tuned(void **state)
     arena_free(arena);
 }
 
+/* ---- what is asked for ahead ---- */
+
+/* Every prefetch of y adds one to the element of `seen` it names. Returns how many statements that were. */
+static int count_fetches(LFunc *f, LBlock *b, const LBuf *y, LBuf *seen)
+{
+    int n = 0;
+    for (int i = 0; i < b->len; i++) {
+        LStmt *s = b->data[i];
+        if (s->kind == LS_PREFETCH && s->buf == y) {
+            s->kind = LS_STORE;
+            s->buf = seen;
+            s->value = lx_add(f, lx_load(f, seen, s->index, 1, NULL), lx_float(f, 1));
+            n++;
+        }
+        n += count_fetches(f, &s->body, y, seen) + count_fetches(f, &s->other, y, seen);
+    }
+    return n;
+}
+
+/* A claiming tile asks for each line of its results once: along the lanes, or along rows that lie side by side. */
+static void check_claims(const char *schedule, bool turned, bool epilogue)
+{
+    enum { M = 28, N = 80, K = 60 };
+    Arena *arena = arena_new();
+    Case k = { "claim", 2, 3, 2, { M, N, K }, { turned ? 1 : N, turned ? M : 1 },
+               { { 0, { K, 0, 1 } }, { 0, { 0, 1, N } } }, 0, epilogue };
+    Ctx ctx = { .f = lfunc_new(arena, "claim") };
+    LContract c = describe(&ctx, &k, &LTARGET_X86_V4);
+    LTile t;
+    assert_null(loop_tile_read(schedule, &t));
+    assert_null(loop_contract_check(&c, &t));
+    loop_contract_emit(&c, &t);
+    LBuf *seen = lfunc_param(ctx.f, "seen", LK_F32, OUT, LB_INOUT);
+    assert_true(count_fetches(ctx.f, &ctx.f->body, ctx.out, seen) > 0);
+    loop_hoist(ctx.f);
+    static float times[OUT];
+    memset(times, 0, sizeof times);
+    void *buffers[] = { in_memory[0], in_memory[1], bias_memory, got, times };
+    assert_null(loop_verify(ctx.f, arena));
+    assert_null(lfunc_eval(ctx.f, buffers, NULL, arena));
+    for (int i = 0; i < OUT; i++)
+        assert_true(times[i] == (i < M * N && (turned ? i % 14 == 0 : i % 16 == 0) ? 1 : 0));
+    arena_free(arena);
+}
+
+static void test_claims(void **state)
+{
+    (void)state;
+    for (int epilogue = 0; epilogue < 2; epilogue++) {
+        check_claims("outer vec 1 lanes 16 cols 2 rows 0:14:1 -1:1:1 stay pack none none block -1:0 split -1:0 serial claim",
+                     false, epilogue);
+        check_claims("outer vec 1 lanes 16 cols 2 rows 0:14:1 -1:1:1 stay pack none none block -1:0 split -1:0 serial claim",
+                     true, epilogue);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -537,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_far_epilogue),
         cmocka_unit_test(test_tuned),
+        cmocka_unit_test(test_claims),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

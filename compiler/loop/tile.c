@@ -81,6 +81,20 @@ static void grid_make(Grid *g)
 
 /* ---- one piece of the grid ---- */
 
+/* A number that a branch has bounded: so that divisions in an epilogue's indices fold, and its lanes stay
+ * neighbours. */
+static LExpr *within(LFunc *f, LBlock *at, LExpr *number, int64_t min, int64_t max)
+{
+    int64_t lo, hi;
+    if (lx_range(number, &lo, &hi) && lo >= min && hi <= max)
+        return number;
+    LVar *v = lb_let(f, at, "t", number);
+    v->ranged = true;
+    v->min = min;
+    v->max = max;
+    return lx_var(f, v);
+}
+
 typedef void RowsDo(Tiler *m, const TileSpot *spot, LBlock *at);
 
 /* The tiles of a piece along row r and those below it: a loop, and a variant for each height. */
@@ -113,11 +127,14 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
         at = &loop->body;
     }
     LBlock *at_low = at;
+    LExpr *low = tile;
     if (cut.tall < cut.count) {
         LStmt *branch = lb_if_odds(f, at, lx_bin(f, LX_LT, tile, lx_i64(f, cut.tall)), cut.tall,
                                    cut.count - cut.tall);
         at = &branch->body;
         at_low = &branch->other;
+        tile = within(f, at, tile, 0, cut.tall - 1);
+        low = within(f, at_low, low, cut.tall, cut.count - 1);
     }
     spot.rows[r] = (int)cut.rows;
     spot.index[t->row[r]] = lx_mul(f, tile, lx_i64(f, cut.rows));
@@ -125,7 +142,7 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
     if (at_low == at)
         return;
     spot.rows[r] = (int)cut.rows - 1;
-    spot.index[t->row[r]] = lx_add(f, lx_mul(f, tile, lx_i64(f, cut.rows - 1)), lx_i64(f, cut.tall));
+    spot.index[t->row[r]] = lx_add(f, lx_mul(f, low, lx_i64(f, cut.rows - 1)), lx_i64(f, cut.tall));
     each_tile(g, r - 1, spot, number, at_low, run);
 }
 
@@ -249,8 +266,12 @@ static void emit_grid(Tiler *m, LBlock *at)
         at = &branch->body;
         at_edge = &branch->other;
     }
-    if (full)
-        emit_piece(&g, spot, at);
+    if (full) {
+        TileSpot whole = spot;
+        whole.panel = within(f, at, spot.panel, 0, full - 1);
+        whole.index[t->vec] = lx_mul(f, whole.panel, lx_i64(f, tile_width(t)));
+        emit_piece(&g, whole, at);
+    }
     if (!rest)
         return;
     spot.cols = (int)((rest + t->lanes - 1) / t->lanes);

@@ -588,6 +588,45 @@ static void test_claims(void **state)
     }
 }
 
+/* ---- what an epilogue's indices are known to be ---- */
+
+/* A bias of as many elements as the two last output indices have together, read as lowering reads one whose
+ * axis the layout has split into panels. */
+static void store_panels(void *user, LBlock *at, LExpr *const *index, LExpr *value)
+{
+    Ctx *c = user;
+    LFunc *f = c->f;
+    int64_t lanes = c->k->extent[2], all = c->k->extent[1] * lanes;
+    LExpr *place = lx_add(f, lx_mul(f, index[0], lx_i64(f, all)), lx_add(f, lx_mul(f, index[1], lx_i64(f, lanes)), index[2]));
+    LExpr *x = lx_add(f, value, lx_load(f, c->bias, lx_bin(f, LX_MOD, place, lx_i64(f, all)), 1, NULL));
+    for (int i = 0; i < 12; i++) /* long enough to be staged */
+        x = lx_var(f, lb_let(f, at, "e", lx_bin(f, LX_MAX, lx_add(f, x, lx_float(f, 0.5)), lx_float(f, i))));
+    lb_store(f, at, c->out, place, x, NULL);
+}
+
+/* Tiles of two heights, edges of vectors: in each branch the bias is one vector, never lane by lane. */
+static void test_branches_bound_indices(void **state)
+{
+    (void)state;
+    for (int rows = 2; rows <= 5; rows++) {
+        Arena *arena = arena_new();
+        Case k = { "panels", 3, 4, 2, { 8, 49, 16, 20 }, { 0 }, { { 0, { 20, 0, 0, 1 } }, { 0, { 0, 320, 1, 16 } } }, 0, 0 };
+        row_major(&k);
+        Ctx ctx = { .f = lfunc_new(arena, "contract") };
+        LContract c = describe(&ctx, &k, &LTARGET_X86_V4);
+        c.store = store_panels;
+        LTile t = { .kind = TILE_OUTER, .vec = 2, .lanes = 16, .cols = 1, .row = { 1, 0 }, .rows = { rows, 4 }, .group = { 1, 1 },
+                    .block = -1, .split = -1 };
+        assert_null(loop_contract_check(&c, &t));
+        loop_contract_emit(&c, &t);
+        Text text = { .arena = arena };
+        loop_print_func(ctx.f, &text);
+        if (strstr(text.data, "lanes") || loop_verify(ctx.f, arena))
+            fail_msg("%d rows: %.20000s", rows, text.data);
+        arena_free(arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -597,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_far_epilogue),
         cmocka_unit_test(test_tuned),
         cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_branches_bound_indices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,15 +9,19 @@
 
 enum { EVERY_CHUNK = -1 };
 
-TileCut tile_cut(int64_t extent, int64_t rows)
+TileCut tile_cut(int64_t extent, int64_t rows, int64_t window)
 {
-    TileCut cut = { .count = (extent + rows - 1) / rows };
-    cut.rows = (extent + cut.count - 1) / cut.count;
-    cut.tall = extent - cut.count * (cut.rows - 1);
+    TileCut cut = { .less = window };
+    extent /= window;
+    rows = rows < window ? 1 : rows / window;
+    cut.count = (extent + rows - 1) / rows;
+    rows = (extent + cut.count - 1) / cut.count;
+    cut.tall = extent - cut.count * (rows - 1);
+    cut.rows = rows * window;
     return cut;
 }
 
-static TileCut row_cut(const Tiler *m, int r) { return tile_cut(m->c->extent[m->t->row[r]], m->t->rows[r]); }
+static TileCut row_cut(const Tiler *m, int r) { return tile_row_cut(m->c, m->t, r); }
 
 /* One dimension of the grid: an output index one by one, vector tiles, groups of rows, or the chunks of a
  * split sum. */
@@ -141,8 +145,8 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
     each_tile(g, r - 1, spot, number, at, run);
     if (at_low == at)
         return;
-    spot.rows[r] = (int)cut.rows - 1;
-    spot.index[t->row[r]] = lx_add(f, lx_mul(f, low, lx_i64(f, cut.rows - 1)), lx_i64(f, cut.tall));
+    spot.rows[r] = (int)(cut.rows - cut.less);
+    spot.index[t->row[r]] = lx_add(f, lx_mul(f, low, lx_i64(f, cut.rows - cut.less)), lx_i64(f, cut.tall * cut.less));
     each_tile(g, r - 1, spot, number, at_low, run);
 }
 
@@ -395,7 +399,7 @@ int64_t tile_piece_count(const LContract *c, const LTile *t, int o)
 
 void loop_contract_emit(LContract *c, const LTile *t)
 {
-    Tiler m = { .c = c, .t = t, .f = c->func };
+    Tiler m = { .c = c, .t = t, .f = c->func, .window = tile_window_elements(c) };
     if (t->winograd) {
         winograd_emit(c, t);
         return;

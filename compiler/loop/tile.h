@@ -44,6 +44,12 @@ struct LContract {
     /* Buffers of the result's order of size that `store` reads, writes, and that no near cache holds. Set by
      * loop_contract. */
     int far_reads, far_writes;
+    /* Results that are wanted by the window (pooling): window[k] neighbours along output index k belong together
+     * (0 counts as 1). They divide the extents, have at most 16 elements, and more than one along at most two
+     * indices, which become rows of the register tile. Then `store_window` is called instead of `store`: index is
+     * that of a window's first element, value has its elements in row-major order. */
+    int64_t window[TILE_MAX_INDEX];
+    void (*store_window)(void *user, LBlock *at, LExpr *const *index, LExpr *const *value);
     /* Set by loop_contract_join: the contraction before its indices were joined. NULL: this is it. */
     const LContract *whole;
 };

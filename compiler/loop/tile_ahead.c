@@ -48,7 +48,7 @@ static int64_t result_lines(const Tiler *m, const TileSums *a, const TileSpot *s
 {
     const LTile *t = m->t;
     const LContract *c = m->c;
-    if (!t->claim || m->kept || t->split >= 0 || t->vec < 0)
+    if (!t->claim || m->kept || t->split >= 0 || t->vec < 0 || m->window > 1)
         return 0;
     if (c->out_stride[t->vec] == 1)
         return (int64_t)a->n1 * a->n0 * ((spot->cols * t->lanes + LINE - 1) / LINE);

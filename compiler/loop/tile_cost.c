@@ -80,9 +80,9 @@ static double grid_cycles(const LContract *c, const LTile *t)
     int64_t size[3][2] = { { 1, 0 }, { 1, 0 }, { 1, 0 } }, count[3][2] = { { 1, 0 }, { 1, 0 }, { 1, 0 } };
     for (int r = 0; r < 2; r++)
         if (t->row[r] >= 0) {
-            TileCut cut = tile_cut(c->extent[t->row[r]], t->rows[r]);
+            TileCut cut = tile_row_cut(c, t, r);
             size[r][0] = cut.rows;
-            size[r][1] = cut.rows - 1;
+            size[r][1] = cut.rows - cut.less;
             count[r][0] = cut.tall;
             count[r][1] = cut.count - cut.tall;
         }
@@ -139,7 +139,7 @@ static Volume volume_of(const LContract *c, const LTile *t)
         v.vectors = (double)((c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
     for (int r = 0; r < 2; r++)
         if (t->row[r] >= 0) {
-            int64_t count = tile_cut(c->extent[t->row[r]], t->rows[r]).count;
+            int64_t count = tile_row_cut(c, t, r).count;
             v.tiles *= (double)count;
             v.groups *= (double)((count + t->group[r] - 1) / t->group[r]);
             v.rows *= t->rows[r];
@@ -358,7 +358,7 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
     double passes = others_passes(c, t, o);
     for (int r = 0; r < 2; r++)
         if (t->row[r] >= 0 && !stride(c, o, t->row[r]))
-            passes *= (double)tile_cut(c->extent[t->row[r]], t->rows[r]).count;
+            passes *= (double)tile_row_cut(c, t, r).count;
     add_lines(c, all, v->others * v->vectors * v->tiles * lines, held, 1,
               least(operand_bytes(c, o) / 64, lines) * v->vectors * passes, true);
 }
@@ -378,7 +378,7 @@ static void dot_traffic(const Volume *v, int o, Traffic *all)
     for (int k = 0; k < c->n_out; k++)
         if (!stride(c, o, k))
             passes *= k == t->row[0] || k == t->row[1]
-                          ? (double)tile_cut(c->extent[k], t->rows[k == t->row[1]]).count
+                          ? (double)tile_cut(c->extent[k], t->rows[k == t->row[1]], 1).count
                           : (double)c->extent[k];
     add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1, operand_bytes(c, o) / 64 * passes, true);
 }

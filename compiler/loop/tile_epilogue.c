@@ -58,6 +58,8 @@ void tile_look_at_epilogue(LContract *c)
 {
     LBlock block = { 0 };
     LExpr *index[TILE_MAX_INDEX];
+    if (tile_window_elements(c) > 1) /* one element of what is stored takes several sums */
+        return;
     for (int k = 0; k < c->n_out; k++) {
         LVar *v = lfunc_var(c->func, "i", ltype(LK_I64, 1), false);
         v->ranged = true;
@@ -73,7 +75,7 @@ void tile_look_at_epilogue(LContract *c)
 
 static double count_of(const LContract *c, const LTile *t, int r)
 {
-    return t->row[r] < 0 ? 1 : (double)tile_cut(c->extent[t->row[r]], t->rows[r]).count;
+    return t->row[r] < 0 ? 1 : (double)tile_row_cut(c, t, r).count;
 }
 
 /* How far the tile that comes next lies behind this one: of a piece first, then of the grid. */

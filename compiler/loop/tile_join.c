@@ -64,10 +64,18 @@ static void joined_store(void *user, LBlock *at, LExpr *const *index, LExpr *val
     j->from->store(j->from->user, at, own, value);
 }
 
+static void joined_store_window(void *user, LBlock *at, LExpr *const *index, LExpr *const *value)
+{
+    const Joined *j = user;
+    LExpr *own[TILE_MAX_INDEX];
+    split_index(j, at, j->from->n_out, index, own);
+    j->from->store_window(j->from->user, at, own, value);
+}
+
 /* Is a step of index a worth all of index b? */
 static bool continues(const LContract *c, int a, int b)
 {
-    bool fits = (a < c->n_out) == (b < c->n_out);
+    bool fits = (a < c->n_out) == (b < c->n_out) && tile_window(c, a) == 1 && tile_window(c, b) == 1;
     for (int o = 0; o < c->n_operand; o++)
         fits = fits && c->operand[o].stride[a] == c->operand[o].stride[b] * c->extent[b];
     return fits && (a >= c->n_out || c->out_stride[a] == c->out_stride[b] * c->extent[b]);
@@ -90,6 +98,7 @@ static void join(LContract *c, Joined *j, int a, int b)
     for (int k = a; k < c->n_index; k++) {
         c->extent[k] = c->extent[k + 1];
         c->out_stride[k] = c->out_stride[k + 1];
+        c->window[k] = c->window[k + 1];
         for (int o = 0; o < c->n_operand; o++)
             c->operand[o].stride[k] = c->operand[o].stride[k + 1];
     }
@@ -119,5 +128,6 @@ LContract loop_contract_join(const LContract *c)
     out.whole = c;
     out.load = joined_load;
     out.store = joined_store;
+    out.store_window = joined_store_window;
     return out;
 }

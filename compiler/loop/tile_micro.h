@@ -6,11 +6,22 @@
 
 enum { TILE_MAX_ACC = 64 };
 
-/* How the rows along an output index are cut: `tall` tiles of `rows` come first, then those of one fewer. */
+/* How the rows along an output index are cut: `tall` tiles of `rows` come first, then those of `less` fewer: of
+ * one, or of a window. */
 typedef struct {
-    int64_t rows, count, tall;
+    int64_t rows, count, tall, less;
 } TileCut;
-TileCut tile_cut(int64_t extent, int64_t rows);
+TileCut tile_cut(int64_t extent, int64_t rows, int64_t window);
+static inline int64_t tile_window(const LContract *c, int k) { return k >= 0 && c->window[k] > 1 ? c->window[k] : 1; }
+static inline TileCut tile_row_cut(const LContract *c, const LTile *t, int r)
+{
+    return tile_cut(c->extent[t->row[r]], t->rows[r], tile_window(c, t->row[r]));
+}
+enum { TILE_MAX_WINDOW = 16 };
+/* Elements of a window of results; 1: there are none. */
+int tile_window_elements(const LContract *c);
+/* NULL, or why tile t does not hold whole windows. */
+const char *tile_check_windows(const LContract *c, const LTile *t);
 
 typedef struct {
     LContract *c;
@@ -23,6 +34,7 @@ typedef struct {
     int64_t panel_at[2];
     int64_t part_at, part_count;        /* partial sums of a split: first element, elements a chunk */
     LExpr *chunk;                       /* number of the chunk, when split */
+    int window;                         /* elements of a window of results, or 1 */
     LBuf *kept;                         /* sums that wait between blocks: [tile][row 1][row 0][lanes * cols] */
 } Tiler;
 

@@ -43,7 +43,7 @@ static bool split_sum(const LContract *c, LTile *t)
         int r = k == t->row[0] ? 0 : k == t->row[1] ? 1 : -1;
         int64_t e = c->extent[k];
         outputs *= e;
-        pieces *= r >= 0 ? (tile_cut(e, t->rows[r]).count + t->group[r] - 1) / t->group[r]
+        pieces *= r >= 0 ? (tile_row_cut(c, t, r).count + t->group[r] - 1) / t->group[r]
                   : k == t->vec ? (e + tile_width(t) - 1) / tile_width(t) : e;
     }
     for (int k = c->n_out; k < c->n_index; k++)
@@ -98,7 +98,7 @@ static bool group_tiles(const LContract *c, LTile *t, int halvings)
     int64_t count[2] = { 1, 1 };
     for (int r = 0; r < 2; r++)
         if (t->row[r] >= 0)
-            count[r] = tile_cut(c->extent[t->row[r]], t->rows[r]).count;
+            count[r] = tile_row_cut(c, t, r).count;
     int64_t all = (count[0] * count[1]) >> halvings;
     if (all < 1)
         return false;
@@ -237,11 +237,12 @@ static void consider_rows(Pick *p, LTile t, int max_cols)
             for (int64_t n0 = t.row[0] < 0 ? 1 : 2; n0 <= most0; n0++) {
                 if (registers_kept(c, &t, n0, n1, cols) > registers)
                     break;
-                if (tile_cut(extent(c, t.row[0]), n0).rows != n0 || tile_cut(extent(c, t.row[1]), n1).rows != n1)
-                    continue;
                 t.cols = cols;
                 t.rows[0] = (int)n0;
                 t.rows[1] = (int)n1;
+                if ((t.row[0] >= 0 && tile_row_cut(c, &t, 0).rows != n0) || (t.row[1] >= 0 && tile_row_cut(c, &t, 1).rows != n1) ||
+                    tile_check_windows(c, &t))
+                    continue;
                 t.cost = tile_arithmetic(c, &t);
                 insert(p->base, &p->n_bases, BASES, &t);
             }

@@ -7,13 +7,16 @@ enum {
     COSTLY_SCALARS = 20 /* for each of a DOT tile's totals by itself */
 };
 
-/* Writes one result: to the caller, or to the partial sums. */
-static void put(Tiler *m, LBlock *at, LExpr *const *index, LExpr *value)
+/* Writes one result, or one window of them: to the caller, or to the partial sums. */
+static void put(Tiler *m, LBlock *at, LExpr *const *index, LExpr *const *value)
 {
     LContract *c = m->c;
     LFunc *f = m->f;
     if (m->t->split < 0) {
-        c->store(c->user, at, index, value);
+        if (m->window > 1)
+            c->store_window(c->user, at, index, value);
+        else
+            c->store(c->user, at, index, value[0]);
         return;
     }
     LExpr *flat = lx_i64(f, 0);
@@ -23,10 +26,10 @@ static void put(Tiler *m, LBlock *at, LExpr *const *index, LExpr *value)
                 flat = lx_add(f, lx_mul(f, flat, lx_i64(f, c->extent[k])), index[k]);
     flat = lx_add(f, flat, lx_i64(f, m->part_at));
     flat = lx_add(f, flat, lx_mul(f, m->chunk, lx_i64(f, m->part_count)));
-    lb_store(f, at, f->scratch, flat, value, NULL);
+    lb_store(f, at, f->scratch, flat, value[0], NULL);
 }
 
-static void lane_by_lane_put(Tiler *m, LBlock *at, int along, LExpr *const *index, LExpr *value, LExpr *limit)
+static void lane_by_lane_put(Tiler *m, LBlock *at, int along, LExpr *const *index, LExpr *const *value, LExpr *limit)
 {
     LFunc *f = m->f;
     LExpr *one[TILE_MAX_INDEX];
@@ -37,33 +40,42 @@ static void lane_by_lane_put(Tiler *m, LBlock *at, int along, LExpr *const *inde
         if (lives->op == LX_CONST && !lives->ival)
             return;
         LBlock *in = lives->op == LX_CONST ? at : &lb_if(f, at, lives)->body;
+        LExpr *lane[TILE_MAX_WINDOW];
+        for (int w = 0; w < m->window; w++)
+            lane[w] = lx_lane(f, value[w], i);
         one[along] = lx_add(f, index[along], lx_i64(f, i));
-        put(m, in, one, lx_lane(f, value, i));
+        put(m, in, one, lane);
     }
 }
 
-/* Writes a vector, its first `limit` lanes, along an output index. */
-static void put_vector(Tiler *m, LBlock *at, int along, LExpr *const *index, LExpr *value, LExpr *limit)
+/* Writes a vector, or one for each element of a window, its first `limit` lanes, along an output index. */
+static void put_vector(Tiler *m, LBlock *at, int along, LExpr *const *index, LExpr *const *value, LExpr *limit)
 {
     LFunc *f = m->f;
     int lanes = m->t->lanes;
-    if (value->type.lanes == 1) {
+    if (value[0]->type.lanes == 1) {
         put(m, at, index, value);
         return;
     }
     LVar *lane = lfunc_var(f, "lane", ltype(LK_I64, 1), false);
-    LVar *one = lfunc_var(f, "sum", ltype(LK_F32, 1), false);
+    LVar *one[TILE_MAX_WINDOW];
+    LExpr *sum[TILE_MAX_WINDOW];
+    for (int w = 0; w < m->window; w++) {
+        one[w] = lfunc_var(f, "sum", ltype(LK_F32, 1), false);
+        sum[w] = lx_var(f, one[w]);
+    }
     lane->ranged = true;
     lane->max = m->c->extent[along] - 1;
     LExpr *at_lane[TILE_MAX_INDEX];
     for (int k = 0; k < m->c->n_index; k++)
         at_lane[k] = k == along ? lx_var(f, lane) : index[k];
     LBlock scalar = { 0 }, out = { 0 };
-    put(m, &scalar, at_lane, lx_var(f, one));
+    put(m, &scalar, at_lane, sum);
     bool all = limit->op == LX_CONST && limit->ival >= lanes;
     LVec v = lvec_new(f, lane, index[along], lanes, all ? NULL : limit);
     v.gathers_max = INT32_MAX;
-    lmap_set(f, &v.map, one, value);
+    for (int w = 0; w < m->window; w++)
+        lmap_set(f, &v.map, one[w], value[w]);
     const char *why;
     if (!lvec_independent(f, &scalar, lane, &why) || !lvec_block(&v, &scalar, &out)) {
         lane_by_lane_put(m, at, along, index, value, limit);
@@ -100,24 +112,40 @@ static void shifted(Tiler *m, const TileSpot *spot, LExpr **index, LExpr *i1, LE
         index[t->vec] = lx_add(f, index[t->vec], lx_i64(f, (int64_t)col * t->lanes));
 }
 
+/* Where element w of a window lies, along row 1 and row 0. */
+static int window_step(const Tiler *m, int r) { return (int)tile_window(m->c, m->t->row[r]); }
+
+static void window_at(const Tiler *m, int w, int *i1, int *i0)
+{
+    bool outer = m->t->row[1] >= 0 && m->t->row[1] < m->t->row[0]; /* row-major order of the indices */
+    int n = window_step(m, outer ? 0 : 1);
+    *(outer ? i0 : i1) = w % n;
+    *(outer ? i1 : i0) = w / n;
+}
+
 static void put_tile(Tiler *m, const TileSums *a, const TileSpot *spot, LBlock *at)
 {
     LFunc *f = m->f;
     bool dot = m->t->kind == TILE_DOT;
-    for (int i1 = 0; i1 < a->n1; i1++)
-        for (int i0 = 0; i0 < a->n0; i0++)
+    for (int i1 = 0; i1 < a->n1; i1 += window_step(m, 1))
+        for (int i0 = 0; i0 < a->n0; i0 += window_step(m, 0))
             for (int col = 0; col < (dot ? 1 : a->cols); col++) {
-                LExpr *index[TILE_MAX_INDEX];
+                LExpr *index[TILE_MAX_INDEX], *value[TILE_MAX_WINDOW];
                 shifted(m, spot, index, lx_i64(f, i1), lx_i64(f, i0), col);
-                LExpr *value = dot ? lx_var(f, lb_let(f, at, "sum", column_total(m, a, i1, i0)))
-                                   : lx_var(f, tile_acc(a, i1, i0, col));
+                if (dot)
+                    value[0] = lx_var(f, lb_let(f, at, "sum", column_total(m, a, i1, i0)));
+                for (int w = 0; w < m->window && !dot; w++) {
+                    int d1, d0;
+                    window_at(m, w, &d1, &d0);
+                    value[w] = lx_var(f, tile_acc(a, i1 + d1, i0 + d0, col));
+                }
                 put_vector(m, at, m->t->vec, index, value, lx_i64(f, col == a->cols - 1 ? a->limit : m->t->lanes));
             }
 }
 
 bool tile_turns_results(const LContract *c, const LTile *t)
 {
-    return t->kind == TILE_OUTER && t->lanes >= 4 && t->split < 0 && c->out_stride[t->vec] != 1 && t->row[0] >= 0 &&
+    return t->kind == TILE_OUTER && t->lanes >= 4 && t->split < 0 && tile_window_elements(c) == 1 && c->out_stride[t->vec] != 1 && t->row[0] >= 0 &&
            c->out_stride[t->row[0]] == 1 && t->rows[0] >= t->lanes / 4 && t->rows[0] <= t->lanes;
 }
 
@@ -148,7 +176,8 @@ static void put_turned(Tiler *m, LBuf *buf, LExpr *first, int room, LExpr *const
     shifted(m, spot, index, i1, lx_i64(f, 0), 0);
     index[t->vec] = lx_add(f, index[t->vec], lx_add(f, j, i));
     LVar *value = lb_let(f, &lane->body, "sum", lx_load(f, square, lx_mul(f, i, lx_i64(f, lanes)), lanes, NULL));
-    put_vector(m, &lane->body, t->row[0], index, lx_var(f, value), n[0]);
+    LExpr *sum = lx_var(f, value);
+    put_vector(m, &lane->body, t->row[0], index, &sum, n[0]);
 }
 
 /* Results from memory, [row 1][row 0][columns], row 0 having room for `room`; so a long epilogue is
@@ -163,16 +192,21 @@ static void put_from(Tiler *m, LBuf *buf, LExpr *first, int room, LExpr *const n
     }
     int cols = dot ? 1 : spot->cols, lanes = dot ? 1 : m->t->lanes;
     int64_t row = dot ? 1 : tile_width(m->t);
-    LStmt *l1 = lb_for(f, at, "r", lx_i64(f, 0), n[1], 1, LF_SERIAL);
-    LStmt *l0 = lb_for(f, &l1->body, "r", lx_i64(f, 0), n[0], 1, LF_SERIAL);
-    LExpr *i1 = lx_var(f, l1->var), *i0 = lx_var(f, l0->var);
+    int64_t step[2] = { window_step(m, 0), window_step(m, 1) };
+    LStmt *l1 = lb_for(f, at, "r", lx_i64(f, 0), lx_bin(f, LX_DIV, n[1], lx_i64(f, step[1])), 1, LF_SERIAL);
+    LStmt *l0 = lb_for(f, &l1->body, "r", lx_i64(f, 0), lx_bin(f, LX_DIV, n[0], lx_i64(f, step[0])), 1, LF_SERIAL);
+    LExpr *i1 = lx_mul(f, lx_var(f, l1->var), lx_i64(f, step[1])), *i0 = lx_mul(f, lx_var(f, l0->var), lx_i64(f, step[0]));
     LExpr *from = lx_add(f, first, lx_mul(f, lx_add(f, lx_mul(f, i1, lx_i64(f, room)), i0), lx_i64(f, row)));
     for (int col = 0; col < cols; col++) {
-        LExpr *index[TILE_MAX_INDEX];
+        LExpr *index[TILE_MAX_INDEX], *value[TILE_MAX_WINDOW];
         shifted(m, spot, index, i1, i0, col);
-        LExpr *at_col = lx_add(f, from, lx_i64(f, (int64_t)col * lanes));
-        LVar *value = lb_let(f, &l0->body, "sum", lx_load(f, buf, at_col, lanes, NULL));
-        put_vector(m, &l0->body, m->t->vec, index, lx_var(f, value),
+        for (int w = 0; w < m->window; w++) {
+            int d1, d0;
+            window_at(m, w, &d1, &d0);
+            LExpr *at_col = lx_add(f, from, lx_i64(f, (int64_t)(d1 * room + d0) * row + (int64_t)col * lanes));
+            value[w] = lx_var(f, lb_let(f, &l0->body, "sum", lx_load(f, buf, at_col, lanes, NULL)));
+        }
+        put_vector(m, &l0->body, m->t->vec, index, value,
                    lx_i64(f, col == cols - 1 ? spot->limit : lanes));
     }
 }
@@ -207,7 +241,8 @@ static void put_totals(Tiler *m, const TileSums *a, const TileSpot *spot, LBlock
             LExpr *limit = lx_i64(f, a->n0 - i0 < t->lanes ? a->n0 - i0 : t->lanes), *index[TILE_MAX_INDEX];
             shifted(m, spot, index, lx_i64(f, i1), lx_i64(f, i0), 0);
             LExpr *sums = lx_load(f, tile, lx_i64(f, i1 * room + i0), t->lanes, limit->ival < t->lanes ? limit : NULL);
-            put_vector(m, at, t->row[0], index, lx_var(f, lb_let(f, at, "sums", sums)), limit);
+            LExpr *value = lx_var(f, lb_let(f, at, "sums", sums));
+            put_vector(m, at, t->row[0], index, &value, limit);
         }
 }
 
@@ -221,7 +256,10 @@ static bool totals_in_lanes(const Tiler *m, const TileSums *a)
 static int64_t epilogue_cost(Tiler *m, const TileSpot *spot)
 {
     LBlock scalar = { 0 };
-    put(m, &scalar, spot->index, lx_var(m->f, lfunc_var(m->f, "sum", ltype(LK_F32, 1), false)));
+    LExpr *sum[TILE_MAX_WINDOW];
+    for (int w = 0; w < m->window; w++)
+        sum[w] = lx_var(m->f, lfunc_var(m->f, "sum", ltype(LK_F32, 1), false));
+    put(m, &scalar, spot->index, sum);
     return lblock_cost(&scalar);
 }
 
@@ -232,7 +270,7 @@ void tile_put_kept(Tiler *m, const TileSpot *spot, LExpr *const n[2], LBlock *at
 
 void tile_put(Tiler *m, const TileSums *a, const TileSpot *spot, LBlock *at)
 {
-    int rows = a->n0 * a->n1, cols = m->t->kind == TILE_DOT ? 1 : a->cols;
+    int rows = a->n0 * a->n1 / m->window, cols = m->t->kind == TILE_DOT ? 1 : a->cols;
     int64_t cost = epilogue_cost(m, spot);
     bool much = rows > 2 && cost * rows * cols > MUCH_CODE;
     if (cost > COSTLY_SCALARS && totals_in_lanes(m, a))

@@ -25,6 +25,8 @@ char *loop_contract_key(const LContract *c, Arena *arena)
     add_list(&text, "out", c->extent, c->n_out);
     add_list(&text, "sum", c->extent + c->n_out, c->n_index - c->n_out);
     add_list(&text, "y", c->out_stride, c->n_out);
+    if (tile_window_elements(c) > 1)
+        add_list(&text, "windows", c->window, c->n_out);
     for (int o = 0; o < c->n_operand; o++) {
         add_list(&text, NAME[o], c->operand[o].stride, c->n_index);
         if (c->costly[o])
@@ -114,6 +116,28 @@ const char *loop_tile_read(const char *text, LTile *out)
 
 /* ---- does it fit? ---- */
 
+int tile_window_elements(const LContract *c)
+{
+    int64_t n = 1;
+    for (int k = 0; k < c->n_out; k++)
+        n *= tile_window(c, k);
+    return (int)n;
+}
+
+const char *tile_check_windows(const LContract *c, const LTile *t)
+{
+    if (tile_window_elements(c) == 1)
+        return NULL;
+    if (t->kind != TILE_OUTER || t->split >= 0)
+        return "results that belong together end in one tile only where lanes run along results and no sum is split";
+    for (int k = 0; k < c->n_out; k++) {
+        int r = k == t->row[0] ? 0 : k == t->row[1] ? 1 : -1;
+        if (tile_window(c, k) > 1 && (r < 0 || t->rows[r] % tile_window(c, k)))
+            return "a tile that cuts through windows of results";
+    }
+    return NULL;
+}
+
 static bool is_output(const LContract *c, int k) { return k >= 0 && k < c->n_out; }
 
 static const char *check_rows(const LContract *c, const LTile *t)
@@ -125,16 +149,16 @@ static const char *check_rows(const LContract *c, const LTile *t)
             return "rows are not along an output index of their own";
         if (t->rows[r] < 1 || t->rows[r] > c->extent[t->row[r]])
             return "more rows than the index has values";
-        if (t->rows[r] != tile_cut(c->extent[t->row[r]], t->rows[r]).rows)
+        if (t->rows[r] != tile_row_cut(c, t, r).rows)
             return "rows that do not divide the index evenly";
-        if (t->group[r] < 1 || t->group[r] > tile_cut(c->extent[t->row[r]], t->rows[r]).count)
+        if (t->group[r] < 1 || t->group[r] > tile_row_cut(c, t, r).count)
             return "a group of more tiles than there are";
     }
     if (t->row[0] >= 0 && t->row[0] == t->row[1])
         return "both rows are along one index";
     if (t->row[0] < 0 && t->row[1] >= 0)
         return "the second rows without the first";
-    return NULL;
+    return tile_check_windows(c, t);
 }
 
 /* Local memory is the stack's. */

@@ -198,6 +198,17 @@ static double price(const LContract *c, const Winograd *w, LTile *t)
     return cost + 2000;
 }
 
+/* Windows of results, if any, lie in one tile: along the image's sides, and dividing those of a tile. */
+static bool holds_windows(const LContract *c, const Winograd *w, int m)
+{
+    for (int k = 0; k < c->n_out; k++) {
+        bool space = k == w->space[0] || k == w->space[1];
+        if (tile_window(c, k) > 1 && (!space || m % tile_window(c, k)))
+            return false;
+    }
+    return true;
+}
+
 bool winograd_pick(const LContract *c, LTile *out)
 {
     static const int64_t BLOCK[] = { 12, 14, 24, 28, 36, 42, 48, 56, 70, 84, 98, 112, 126, 140, 196, 252 };
@@ -209,7 +220,7 @@ bool winograd_pick(const LContract *c, LTile *out)
     for (int m = 2; m <= 4; m += 2) {
         LTile t = { .kind = TILE_OUTER, .vec = w.filter, .lanes = c->target->vector_bytes / 4, .cols = 1,
                     .row = { -1, -1 }, .rows = { 1, 1 }, .split = -1, .winograd = m, .parallel = true };
-        if (c->extent[w.space[0]] < m || c->extent[w.space[1]] < m)
+        if (c->extent[w.space[0]] < m || c->extent[w.space[1]] < m || !holds_windows(c, &w, m))
             continue;
         t.tiles = 1;
         int64_t total = sizes(c, &t, &w).total;
@@ -236,6 +247,8 @@ const char *winograd_check(const LContract *c, const LTile *t)
     if ((t->winograd != 2 && t->winograd != 4) || c->extent[w.space[0]] < t->winograd ||
         c->extent[w.space[1]] < t->winograd)
         return "a Winograd tile of a size that is not 2 or 4, or that the result does not hold";
+    if (!holds_windows(c, &w, t->winograd))
+        return "a Winograd tile that cuts through windows of results";
     return t->tiles >= 1 && t->tiles <= sizes(c, t, &w).total ? NULL : "a block of too few or too many tiles";
 }
 
@@ -380,6 +393,23 @@ static void emit_image(Wino *s, LExpr *block, LExpr *v_at, LBlock *at)
     append_vectors(s, &out, at);
 }
 
+/* The results of a tile from y on: one, or a window of step[0] x step[1], in the order of the indices. */
+static void store_results(const Wino *s, LBlock *at, LExpr *const *index, LExpr *const *y, const int *step)
+{
+    const LContract *c = s->c;
+    LExpr *value[TILE_MAX_WINDOW];
+    if (step[0] * step[1] == 1) {
+        c->store(c->user, at, index, y[0]);
+        return;
+    }
+    bool turned = s->w.space[1] < s->w.space[0];
+    for (int a = 0; a < step[0]; a++)
+        for (int b = 0; b < step[1]; b++)
+            value[turned ? b * step[0] + a : a * step[1] + b] = y[a * s->m + b];
+    c->store_window(c->user, at, index, value);
+}
+
+
 static void emit_results(Wino *s, LExpr *block, LExpr *p_at, LBlock *at)
 {
     const LContract *c = s->c;
@@ -399,16 +429,19 @@ static void emit_results(Wino *s, LExpr *block, LExpr *p_at, LBlock *at)
     both_ways(s, body, winograd_products, s->side, s->m, p, y);
     for (int i = 0; i < 2; i++)
         base[i] = index[s->w.space[i]];
+    int step[2] = { (int)tile_window(c, s->w.space[0]), (int)tile_window(c, s->w.space[1]) };
     for (int i = 0; i < s->m * s->m; i++) {
         int at_tile[2] = { i / s->m, i % s->m };
         LBlock *to = body;
+        if (at_tile[0] % step[0] || at_tile[1] % step[1])
+            continue; /* within a window that has been stored */
         for (int d = 0; d < 2; d++) {
             index[s->w.space[d]] = lx_add(f, base[d], lx_i64(f, at_tile[d]));
-            bool whole = at_tile[d] == s->m - 1; /* never stored before */
+            bool whole = at_tile[d] == s->m - step[d]; /* never stored before */
             if (fresh[d] && !whole)
                 to = &lb_if_odds(f, to, lx_bin(f, LX_LE, fresh[d], lx_i64(f, at_tile[d])), s->tiles[d] - 1, 1)->body;
         }
-        c->store(c->user, to, index, y[i]);
+        store_results(s, to, index, y + i, step);
     }
     append_vectors(s, &out, at);
 }

@@ -4,6 +4,7 @@
 #include "loop/tile.h"
 #include "ops/contract.h"
 #include "ops/lower_parts.h"
+#include "ops/rules.h"
 
 typedef struct {
     Lower *lw;
@@ -12,6 +13,7 @@ typedef struct {
     int64_t extent[MAX_INDEX];  /* of the part to write */
     LExpr *first[MAX_INDEX];    /* where it begins */
     const LowerSums *sums;
+    const Node *windows;        /* of the results, or NULL */
 } ContractLower;
 
 static LExpr *affine(LFunc *f, const Affine *a, int n, LExpr *const *index)
@@ -96,6 +98,37 @@ static void store_result(void *user, LBlock *at, LExpr *const *index, LExpr *val
     lw->at = outside;
 }
 
+/* Results of a window at once: each element of it is a value of the contraction at a place of its own. */
+static void store_windows(void *user, LBlock *at, LExpr *const *index, LExpr *const *value)
+{
+    ContractLower *c = user;
+    Lower *lw = c->lw;
+    LFunc *f = lw->func;
+    const int64_t *window = c->windows->attr[0].ints.v;
+    Type box = type_make(DT_F32, c->node->type.rank, window);
+    LExpr *own[MAX_RANK], *element[MAX_RANK];
+    LBlock *outside = lw->at;
+    int mark = lower_mark(lw);
+    lw->at = at;
+    for (int d = 0; d < box.rank; d++)
+        own[d] = lx_bin(f, LX_DIV, index[d], lx_i64(f, window[d]));
+    for (int64_t k = 0; k < type_count(&box); k++) {
+        int64_t place[MAX_RANK];
+        shape_unravel(&box, k, place);
+        for (int d = 0; d < box.rank; d++)
+            element[d] = lx_add(f, lx_mul(f, own[d], lx_i64(f, window[d])), lx_i64(f, place[d]));
+        lower_bind_at(lw, c->node, lower_offset(lw, c->node, element), value[k]);
+    }
+    for (int i = 0; i < lw->kernel->nodes.len; i++) { /* whoever reads them reads them here */
+        const Node *n = lw->kernel->nodes.data[i];
+        if (window_on_tile(n))
+            lower_bind(lw, n, lower_value(lw, n, own));
+    }
+    lower_results(lw, &lw->kernel->results, lower_offset(lw, c->windows, own), own, &c->windows->type);
+    lower_release(lw, mark);
+    lw->at = outside;
+}
+
 static void describe_operand(LContract *lc, const Contract *map, int operand, const Type *type)
 {
     int64_t stride = 1;
@@ -108,15 +141,15 @@ static void describe_operand(LContract *lc, const Contract *map, int operand, co
     }
 }
 
-/* The type whose strides the results have: that of a padded one, where it has the contract's axes. */
-static const Type *stored_type(const Kernel *k, const Node *contract)
+/* The type whose strides the results have: that of a padded one, where it has the axes of what is made. */
+static const Type *stored_type(const Kernel *k, const Node *made)
 {
     for (int i = 0; i < k->results.len; i++) {
         const Node *r = k->results.data[i];
-        if (kernel_pads_in_place(k, r) && type_same_shape(&r->in[0]->type, &contract->type))
+        if (kernel_pads_in_place(k, r) && type_same_shape(&r->in[0]->type, &made->type))
             return &r->type;
     }
-    return &contract->type;
+    return &made->type;
 }
 
 void contract_describe(const Contract *map, const Type *const *in, LContract *lc)
@@ -155,7 +188,22 @@ static ContractLower contract_part(Lower *lw)
         c.first[k] = lw->block->first[d];
     }
     c.sums = lw->block ? lw->block->sums : NULL;
+    c.windows = kernel_windows(lw->kernel);
     return c;
+}
+
+/* Rows of whole windows; a step from one to the next is worth a row of theirs. */
+static void describe_windows(const ContractLower *c, LContract *lc)
+{
+    const Type *stored = stored_type(c->lw->kernel, c->windows);
+    int64_t stride = 1;
+    for (int k = lc->n_out - 1; k >= 0; k--) {
+        lc->window[k] = c->windows->attr[0].ints.v[k];
+        lc->extent[k] = c->windows->type.dim[k] * lc->window[k];
+        lc->out_stride[k] = stride;
+        stride *= stored->dim[k];
+    }
+    lc->store_window = store_windows;
 }
 
 /* What is made here, of the whole: a block, stored within what it is stored in. */
@@ -196,7 +244,10 @@ void lower_contract(Lower *lw)
         }
     lower_frames(lw);
     contract_describe(map, in, &lc);
-    describe_result(&c, &lc);
+    if (c.windows)
+        describe_windows(&c, &lc);
+    else
+        describe_result(&c, &lc);
     loop_contract(&lc);
 }
 

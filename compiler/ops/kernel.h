@@ -49,7 +49,10 @@ typedef enum {
     /* One contract, with an elementwise tail: owned elementwise nodes of the contract's count, which read
      * it and each other at the same position and memory at any index (they need not all depend on the
      * contract: a dropout mask does not). Results: any of the tail's nodes, the contract included, and pads
-     * of them, without gaps, whose elements are written as their operand's positions are walked. A
+     * of them, without gaps, whose elements are written as their operand's positions are walked. Or the tail
+     * ends in windows (pooling, one beside the other without gaps, all of the same size): then the results are
+     * windows of nodes of the contract's count, elementwise nodes of the windows' count behind them, and pads of
+     * those; what lies behind the last whole window is not computed. A
      * result that is the operand of an update may overwrite a variable the tail reads in place. */
     KERNEL_CONTRACT,
     /* One OP_OPAQUE node, nothing else; its result. */
@@ -80,6 +83,13 @@ bool chain_contract_index(const Node *contract, const bool *link, int lead, cons
 
 /* True where node's value lives in memory in a fused graph (kernel result, variable, input). */
 bool node_stored(const Node *node);
+/* A value for each window of an operand, the windows side by side without gaps, of more than one element along at
+ * most two axes and of few: what a contraction can make of its register tiles. */
+bool window_on_tile(const Node *n);
+/* What the windows are cut from: the operand that is not read by the window. */
+const Node *window_source(const Node *n);
+/* The first node of the kernel that stands for windows of the contraction's results, or NULL. */
+const Node *kernel_windows(const Kernel *k);
 /* The result is a pad that the kernel writes while it walks over what is padded. */
 bool kernel_pads_in_place(const Kernel *k, const Node *result);
 /* The stored node whose bytes a chain of reshapes over it shares (itself when not a view). */

@@ -2,9 +2,20 @@
  * buffer, and the frame around them is filled by loops of its own, before. */
 #include "ops/lower_parts.h"
 
-/* The node whose positions a kernel walks: its contraction, or its first result that pads nothing. */
+const Node *kernel_windows(const Kernel *k)
+{
+    for (int i = 0; k->kind == KERNEL_CONTRACT && i < k->nodes.len; i++)
+        if (window_on_tile(k->nodes.data[i]))
+            return k->nodes.data[i];
+    return NULL;
+}
+
+/* The node whose positions a kernel walks: the windows of its contraction, that itself, or its first result that pads nothing. */
 static const Node *walked(const Kernel *k)
 {
+    const Node *windows = kernel_windows(k);
+    if (windows)
+        return windows;
     for (int i = 0; i < k->nodes.len; i++)
         if (k->nodes.data[i]->op == &op_contract)
             return k->nodes.data[i];

@@ -17,6 +17,21 @@ int64_t window_elements(const Node *n)
     return box;
 }
 
+bool window_on_tile(const Node *n)
+{
+    if (n->op != &op_window_max && n->op != &op_window_place && n->op != &op_window_take)
+        return false;
+    int axes = 0;
+    for (int i = 0; i < n->type.rank; i++) {
+        if (n->attr[0].ints.v[i] != n->attr[1].ints.v[i])
+            return false;
+        axes += n->attr[0].ints.v[i] > 1;
+    }
+    return axes >= 1 && axes <= 2 && window_elements(n) <= WINDOW_UNROLL;
+}
+
+const Node *window_source(const Node *n) { return n->in[n->op == &op_window_take ? 1 : 0]; }
+
 /* Spelled out where the value is read. */
 static bool window_inlined(const Node *n) { return window_elements(n) <= WINDOW_UNROLL; }
 
@@ -65,8 +80,7 @@ static bool places_fit(const Node *n, const Type *x, Why *why)
 
 static bool window_take_shape(const Node *n, Type *out, Why *why)
 {
-    return rule_float(n, 1, why) && places_fit(n, &n->in[1]->type, why) &&
-           window_type(n, &n->in[1]->type, out, why);
+    return places_fit(n, &n->in[1]->type, why) && window_type(n, &n->in[1]->type, out, why);
 }
 
 static bool window_put_shape(const Node *n, Type *out, Why *why)
@@ -166,7 +180,7 @@ static void window_max_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
 
 static void window_take_grad(GradCtx *c, Node *n, Node *dy, Node **dx)
 {
-    if (c->need[1])
+    if (c->need[1] && n->type.dtype == DT_F32)
         dx[1] = put(c->g, n, n->in[0], dy, &n->in[1]->type);
 }
 
@@ -206,7 +220,8 @@ static const OpSample window_max_samples[] = { ON_WINDOWS,
 #undef SAMPLE
 #define SAMPLE(x_, y_, window_, stride_, last_, note_)                                                    \
     { { I32 y_, F32 x_ }, 2, { IV window_, IV stride_ }, 0, last_, false, note_ }
-static const OpSample window_take_samples[] = { ON_WINDOWS };
+static const OpSample window_take_samples[] = { ON_WINDOWS,
+    { { I32(2, 2, 3, 3), BOOL(2, 4, 6, 3) }, 2, { IV(1, 2, 2, 1), IV(1, 2, 2, 1) }, 0, 3, false, "a mask" } };
 #undef SAMPLE
 #define SAMPLE(x_, y_, window_, stride_, last_, note_)                                                    \
     { { I32 y_, F32 y_ }, 2, { IV window_, IV stride_, IV x_ }, 0, last_, false, note_ }

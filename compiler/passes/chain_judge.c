@@ -191,6 +191,8 @@ static bool leaves_parallel_work(Judge *j)
 
 static bool judge_stage(Judge *j, const Kernel *k)
 {
+    if (kernel_windows(k))
+        return refuse(j, "windows of a contraction's results are not rows of it");
     for (int i = 0; i < k->results.len; i++) {
         const Node *r = k->results.data[i], *home = j->c->deps->home[r->id];
         if (home && home->op == &op_update)

@@ -218,7 +218,8 @@ static void settle_updates(Fuse *f)
 
 static void fuse_init(Fuse *f, PassCtx *ctx, Graph *g)
 {
-    *f = (Fuse){ .g = g, .arena = ctx->arena, .fuse = !ctx->no_fuse };
+    *f = (Fuse){ .g = g, .arena = ctx->arena, .fuse = !ctx->no_fuse,
+                 .target = ctx->target ? ctx->target : &LTARGET_GENERIC };
     fuse_operands(f);
     graph_sort(g);
     graph_renumber(g);

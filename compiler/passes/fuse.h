@@ -55,6 +55,7 @@ typedef struct {
 typedef struct {
     Graph *g;
     Arena *arena;
+    const LTarget *target;
     bool fuse; /* false: every operation its own kernel */
     Info *info; /* by node id */
     int n;
@@ -92,6 +93,12 @@ void fuse_group(Fuse *f);
  * rectifier's backward pass), its own kernel computes and stores that instead. Keeps the marks of what is
  * stored true. False: nothing to gain. */
 bool fuse_keep_smaller(Fuse *f, Info *in);
+/* Makes groups a and b one, where they can be one kernel. */
+bool fuse_try_merge(Fuse *f, int a, int b);
+/* Takes pooling into the store of group g, a contraction with its tail (fuse_window.c). */
+bool fuse_windows(Fuse *f, int g);
+/* NULL, or why windows of group b do not pay in the store of a's contraction. */
+const char *fuse_window_cost(Fuse *f, int a, int b);
 /* NULL, or why groups a and b stay apart. */
 const char *fuse_apart(Fuse *f, int a, int b);
 

@@ -84,6 +84,10 @@ static const char *judge_pair(Fuse *f, int a, int b, Verdict *verdict)
     *verdict = fuse_judge(f, a, b);
     if (verdict->refused)
         return verdict->refused;
+    const char *dear = fuse_window_cost(f, a, b);
+    dear = dear ? dear : fuse_window_cost(f, b, a);
+    if (dear)
+        return dear;
     if (goes_through_others(f, a, b) || goes_through_others(f, b, a))
         return "another kernel has to run between them";
     return NULL;
@@ -98,7 +102,7 @@ const char *fuse_apart(Fuse *f, int a, int b)
     return reason;
 }
 
-static bool try_merge(Fuse *f, int a, int b)
+bool fuse_try_merge(Fuse *f, int a, int b)
 {
     Verdict verdict;
     if (a == b || judge_pair(f, a, b, &verdict))
@@ -139,7 +143,7 @@ static bool take_reader(Fuse *f, int g, const Info *in)
             continue;
         if (user->forward != group_forward(f, g))
             continue;
-        if (try_merge(f, g, user->group))
+        if (fuse_try_merge(f, g, user->group))
             return true;
     }
     return false;
@@ -167,7 +171,7 @@ static bool take_source(Fuse *f, int g, const Info *in)
         const Info *from = &f->info[in->src.data[i].node];
         if (from->role != ROLE_COMPUTE || from->group == g || in->src.data[i].ratio != 1)
             continue;
-        if (elementwise(from) && used_only_by(f, from->group, g) && try_merge(f, g, from->group))
+        if (elementwise(from) && used_only_by(f, from->group, g) && fuse_try_merge(f, g, from->group))
             return true;
     }
     return false;
@@ -181,6 +185,7 @@ static void grow_contract(Fuse *f, int g)
             const Info *in = &f->info[f->groups[g].nodes.data[i]];
             grown = take_reader(f, g, in) || take_source(f, g, in);
         }
+        grown = grown || fuse_windows(f, g);
     }
 }
 
@@ -199,7 +204,7 @@ static bool merge_edges(Fuse *f, bool same_stage)
             int a = in->group, b = from->group;
             if (same_stage ? mixes_stages(f, a, b) : drags_backward(f, a, b))
                 continue;
-            merged |= try_merge(f, a, b);
+            merged |= fuse_try_merge(f, a, b);
         }
     }
     return merged;
@@ -255,7 +260,7 @@ static void merge_readers(Fuse *f, const Info *in)
             if (a == b || !siblings(f, a, b) || !read_alike(f, in->use.data[i], in->use.data[k]))
                 continue;
             if (f->groups[a].kind != KERNEL_MAP || type_count(&first_node(f, a)->type) <= size)
-                try_merge(f, a, b);
+                fuse_try_merge(f, a, b);
         }
     }
 }
@@ -268,7 +273,7 @@ static void merge_scalars(Fuse *f)
         const Group *group = &f->groups[g];
         if (!group->alive || group->kind != KERNEL_MAP || type_count(&first_node(f, g)->type) != 1)
             continue;
-        if (last < 0 || !try_merge(f, last, g))
+        if (last < 0 || !fuse_try_merge(f, last, g))
             last = g;
     }
 }
@@ -347,13 +352,13 @@ bool fuse_keep_smaller(Fuse *f, Info *in)
         if (old == in->group)
             continue;
         detach(f, id);
-        if (try_merge(f, in->group, f->info[id].group)) {
+        if (fuse_try_merge(f, in->group, f->info[id].group)) {
             f->info[id].stored = true;
             continue;
         }
         in->stored = true;
         if (f->groups[old].alive)
-            try_merge(f, old, f->info[id].group);
+            fuse_try_merge(f, old, f->info[id].group);
         f->info[id].stored = used_elsewhere(f, &f->info[id]);
     }
     return true;

@@ -95,13 +95,77 @@ static bool one_space(Judge *j)
     return true;
 }
 
+/* ---- windows of a contract's results ---- */
+
+static bool on_tile(const Info *in) { return window_on_tile(in->node) && !node_opaque(in->node); }
+
+static bool same_windows(const Node *a, const Node *b)
+{
+    for (int d = 0; d < a->type.rank; d++)
+        if (a->type.dim[d] != b->type.dim[d] || a->attr[0].ints.v[d] != b->attr[0].ints.v[d])
+            return false;
+    return a->type.rank == b->type.rank;
+}
+
+static const Node *first_windows(const Judge *j)
+{
+    for (int i = 0; i < j->n; i++)
+        if (on_tile(info_of(j, i)))
+            return info_of(j, i)->node;
+    return NULL;
+}
+
+/* One of the windows' side reads the others of it at its own position; windows, what they are cut from. */
+static bool window_edges(Judge *j, const Info *in, int64_t before)
+{
+    for (int k = 0; k < in->src.len; k++) {
+        const Info *from = &j->f->info[in->src.data[k].node];
+        if (!inside(j, in->src.data[k].node))
+            continue;
+        bool cut = on_tile(in) && count(from) == before && window_source(in->node) == from->node;
+        if (!cut && (count(from) == before || in->src.data[k].ratio != 1))
+            return refuse(j, "read at other positions than it is computed at");
+    }
+    return true;
+}
+
+static bool judge_windows(Judge *j, const Node *windows)
+{
+    int64_t before = count(j->contract), behind = type_count(&windows->type);
+    for (int i = 0; i < j->n; i++) {
+        const Info *in = info_of(j, i);
+        if (in->copied)
+            return refuse(j, "a copy of the windows");
+        if (pads_inside(j, in)) {
+            if (count(&j->f->info[in->src.data[0].node]) != behind)
+                return refuse(j, "padded before the windows");
+        } else if (count(in) == before) {
+            if (used_outside(j, in))
+                return refuse(j, "what the windows are cut from is needed elsewhere too");
+            for (int k = 0; k < in->src.len; k++)
+                if (inside(j, in->src.data[k].node) && in->src.data[k].ratio != 1)
+                    return refuse(j, "read at other positions than it is computed at");
+        } else if (count(in) != behind) {
+            return refuse(j, "element counts differ");
+        } else if (!window_edges(j, in, before)) {
+            return false;
+        }
+        if (on_tile(in) && (!type_same_shape(&window_source(in->node)->type, &j->contract->node->type) ||
+                            !same_windows(in->node, windows)))
+            return refuse(j, "windows of other sizes");
+    }
+    return true;
+}
+
 static bool judge_contract(Judge *j)
 {
+    const Node *windows = first_windows(j);
     j->verdict.kind = KERNEL_CONTRACT;
     for (int i = 0; i < j->n; i++)
-        if (info_of(j, i) != j->contract && !is_elementwise(info_of(j, i)) && !pads_inside(j, info_of(j, i)))
+        if (info_of(j, i) != j->contract && !is_elementwise(info_of(j, i)) && !on_tile(info_of(j, i)) &&
+            !pads_inside(j, info_of(j, i)))
             return refuse(j, "only elementwise nodes follow a contraction");
-    return one_space(j);
+    return windows ? judge_windows(j, windows) : one_space(j);
 }
 
 /* ---- rows ---- */

@@ -225,7 +225,8 @@ static void find_roles(Fuse *f)
         else
             in->role = ROLE_COMPUTE;
         bool place = n->op == &op_window_place;
-        in->forward = in->forward || place; /* kept for the backward pass instead of what it is found in */
+        bool taken = n->op == &op_window_take && n->type.dtype == DT_BOOL;
+        in->forward = in->forward || place || taken; /* kept for the backward pass instead of what it is found in */
         for (int i = 0; i < n->n_in; i++) {
             Info *from = &f->info[n->in[i]->id];
             readers[n->in[i]->id] += !(place && for_maxima[n->in[i]->id]);
@@ -280,10 +281,12 @@ static void walk(Fuse *f, Info *reader, Node *n, int64_t ratio, Visited *visited
         walk(f, reader, n->in[i], ratio * path_ratio(n, i), visited);
 }
 
-/* The ratio at which a compute node reads its operands: reductions and elementwise nodes at the
- * position of the operand, the others at indices of their own. */
-static int64_t operand_ratio(const Info *in)
+/* The ratio at which a compute node reads operand i: reductions and elementwise nodes at the position of the
+ * operand, a window's place at that of the window, the others at indices of their own. */
+static int64_t operand_ratio(const Info *in, int i)
 {
+    if (in->node->op == &op_window_take)
+        return i == 0;
     return in->copied || (in->node->op->flags & (OP_ELEMENTWISE | OP_REDUCE)) ? 1 : 0;
 }
 
@@ -295,7 +298,7 @@ static void find_edges(Fuse *f)
             continue;
         Visited visited = { 0 };
         for (int i = 0; i < in->node->n_in; i++)
-            walk(f, in, in->node->in[i], operand_ratio(in), &visited);
+            walk(f, in, in->node->in[i], operand_ratio(in, i), &visited);
     }
     for (int id = f->n - 1; id >= 0; id--)
         f->info[id].only_reduced = reduced_only(f, &f->info[id]);

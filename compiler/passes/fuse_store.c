@@ -24,6 +24,8 @@ static bool is_window(const Node *n) { return n->op->inlined && !node_opaque(n);
 
 static bool recomputable(const Info *in)
 {
+    if (in->node->op == &op_window_take && in->node->type.dtype == DT_BOOL)
+        return false; /* what it is taken from is larger */
     bool by_index = (in->node->op->flags & (OP_ELEMENTWISE | OP_MOVEMENT)) || is_window(in->node);
     return !in->need_memory && !in->copied && by_index;
 }
@@ -101,6 +103,23 @@ static bool input_lives(const Info *in, const Info *input)
            count(in) * dtype_bytes(in->node->type.dtype);
 }
 
+/* A kernel that reads `input` anyway, itself or in what it computes again. */
+static bool group_reads(const Fuse *f, const Group *group, const Info *input)
+{
+    for (int i = 0; i < group->nodes.len; i++) {
+        const Info *in = &f->info[group->nodes.data[i]];
+        for (int k = 0; k < in->src.len; k++) {
+            const Info *from = &f->info[in->src.data[k].node];
+            if (from == input)
+                return true;
+            for (int m = 0; m < from->src.len && from->duplicated; m++)
+                if (from->src.data[m].node == input->node->id)
+                    return true;
+        }
+    }
+    return false;
+}
+
 static int buffers_of(Fuse *f, int g)
 {
     const Group *group = &f->groups[g];
@@ -153,7 +172,8 @@ static bool worth_recomputing(Fuse *f, const Info *in, Cone *cone)
     if (!cone->allowed || !room_for(f, in, cone->inputs))
         return false;
     if (cone->cheap && cone->nodes <= CHEAP_NODES && cone->big <= 1)
-        return input_lives(in, cone->input);
+        return input_lives(in, cone->input) ||
+               (readers == 1 && group_reads(f, &f->groups[reader->group], cone->input));
     bool once = readers == 1 && !inner && (cone->cheap || f->groups[reader->group].kind != KERNEL_ROWS);
     return once && cone->big <= SINGLE_INPUTS;
 }

@@ -38,7 +38,7 @@ static Node *apply_rules(Simplify *s, Node *n)
 {
     static const SimplifyRule rules[] = { simplify_fold,   simplify_algebra,  simplify_movement,
                                           simplify_reduce, simplify_moments,  simplify_affine,
-                                          simplify_contract, NULL };
+                                          simplify_contract, simplify_window,  NULL };
     if (n->op == &op_stop_grad)
         return n->in[0];
     for (int i = 0; rules[i]; i++) {

@@ -17,6 +17,7 @@ Node *simplify_reduce(Simplify *s, Node *n);    /* sum, reduce_max */
 Node *simplify_moments(Simplify *s, Node *n);   /* sums that normalisations are made of */
 Node *simplify_affine(Simplify *s, Node *n);    /* a normalisation by variables, behind a contraction */
 Node *simplify_contract(Simplify *s, Node *n);  /* movement into index maps, and what is left of one */
+Node *simplify_window(Simplify *s, Node *n);    /* masks behind a pooling's derivative, sums of it */
 Node *simplify_fold(Simplify *s, Node *n);      /* constant operands */
 
 /* True when a sum over rows had better stay by itself: what it adds up depends on a sum of the same rows. */

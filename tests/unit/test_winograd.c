@@ -49,6 +49,18 @@ static void store(void *user, LBlock *at, LExpr *const *index, LExpr *value)
     lb_store(f, at, y_buf, affine(f, 0, c->out_stride, c->n_out, index), lx_var(f, v), NULL);
 }
 
+/* The elements of a window, each at its own place. */
+static void store_window(void *user, LBlock *at, LExpr *const *index, LExpr *const *value)
+{
+    LContract *c = user;
+    LFunc *f = c->func;
+    int64_t h = c->window[1], w = c->window[2];
+    for (int64_t i = 0; i < h * w; i++) {
+        LExpr *own[4] = { index[0], lx_add(f, index[1], lx_i64(f, i / w)), lx_add(f, index[2], lx_i64(f, i % w)), index[3] };
+        store(user, at, own, value[i]);
+    }
+}
+
 static LContract describe(LFunc *f, const Case *k, const LTarget *target)
 {
     int64_t width = k->w + 2, row = width * k->c, sign = k->reverse ? -1 : 1;
@@ -128,12 +140,15 @@ static void fill(void)
     }
 }
 
-static double run(const Case *k, const LTarget *target, int m, int64_t block, double *direct)
+static double run_windows(const Case *k, const LTarget *target, int m, int64_t block, int64_t high, int64_t wide, double *direct)
 {
     Arena *arena = arena_new();
     LFunc *f = lfunc_new(arena, "conv");
     LContract c = describe(f, k, target);
     c.user = &c;
+    c.window[1] = high;
+    c.window[2] = wide;
+    c.store_window = store_window;
     LTile t = { .winograd = m, .tiles = block, .parallel = true };
     assert_null(loop_contract_check(&c, &t));
     fill();
@@ -150,6 +165,11 @@ static double run(const Case *k, const LTarget *target, int m, int64_t block, do
     free(scratch);
     arena_free(arena);
     return error;
+}
+
+static double run(const Case *k, const LTarget *target, int m, int64_t block, double *direct)
+{
+    return run_windows(k, target, m, block, 1, 1, direct);
 }
 
 static void agrees(void **state)
@@ -170,6 +190,19 @@ static void agrees(void **state)
                 assert_true(run(&CASES[i], &LTARGET_GENERIC, m, tiles, NULL) < 1e-5);
             }
         }
+}
+
+static void windows_agree(void **state)
+{
+    static const Case CASES[] = { { 1, 8, 12, 16, 16, false, false }, { 2, 6, 10, 17, 16, false, true }, { 1, 10, 6, 16, 16, true, false } };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        for (int m = 2; m <= 4; m += 2) {
+            assert_true(run_windows(&CASES[i], &LTARGET_X86_V4, m, 3, 2, 2, NULL) < 1e-5);
+            assert_true(run_windows(&CASES[i], &LTARGET_GENERIC, m, 2, 1, 2, NULL) < 1e-5);
+            assert_true(run_windows(&CASES[i], &LTARGET_X86_V3, m, 1, 2, 1, NULL) < 1e-5);
+        }
+    assert_true(run_windows(&CASES[0], &LTARGET_X86_V4, 4, 3, 4, 2, NULL) < 1e-5);
 }
 
 static void error_is_known(void **state)
@@ -210,6 +243,10 @@ static void refuses(void **state)
     t = (LTile){ .winograd = 3, .tiles = 1 };
     assert_string_equal(loop_contract_check(&c, &t),
                         "a Winograd tile of a size that is not 2 or 4, or that the result does not hold");
+    c.window[2] = 4;
+    t = (LTile){ .winograd = 2, .tiles = 1 };
+    assert_string_equal(loop_contract_check(&c, &t), "a Winograd tile that cuts through windows of results");
+    c.window[2] = 0;
     t = (LTile){ .winograd = 4, .tiles = 100 };
     assert_string_equal(loop_contract_check(&c, &t), "a block of too few or too many tiles");
     arena_free(arena);
@@ -231,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees),
+        cmocka_unit_test(windows_agree),
         cmocka_unit_test(error_is_known),
         cmocka_unit_test(refuses),
         cmocka_unit_test(has_a_text),

@@ -107,6 +107,30 @@ static bool group_tiles(const LContract *c, LTile *t, int halvings)
     return true;
 }
 
+/* Where the second cache holds all panels: a group of no more tiles than it holds beside them. (Panels that
+ * come from farther away are worth larger groups, which halving finds.) */
+static bool group_in_cache(const LContract *c, LTile *t)
+{
+    double bytes = 0, panels = 0;
+    for (int o = 0; o < c->n_operand; o++) {
+        double own = 4;
+        for (int r = 0; r < 2; r++)
+            own *= stride(c, o, t->row[r]) ? t->rows[r] : 1;
+        for (int k = c->n_out; k < c->n_index; k++)
+            own *= stride(c, o, k) ? (double)c->extent[k] : 1;
+        bool on_rows = stride(c, o, t->row[0]) || stride(c, o, t->row[1]);
+        bytes += on_rows ? own : 0;
+        panels += on_rows ? 0 : own * (double)extent(c, t->vec);
+    }
+    double most = 0.25 * (double)c->target->l2 / bytes;
+    if (t->row[0] < 0 || bytes == 0 || panels > 0.5 * (double)c->target->l2 || most < 1 ||
+        most >= (double)t->group[0] * (double)t->group[1])
+        return false;
+    t->group[0] = min64((int64_t)most, tile_cut(c->extent[t->row[0]], t->rows[0]).count);
+    t->group[1] = 1;
+    return true;
+}
+
 /* Cuts the sum so that a block has about `steps` of them. False: it has no more. */
 static bool cut_sum(const LContract *c, LTile *t, int64_t steps)
 {
@@ -201,6 +225,8 @@ static void consider_memory(Pick *p, LTile t)
             for (int o = 0; o < 2; o++)
                 sweep.ahead |= pack == PACK_WHOLE && packed.pack[o] && large(c, o);
             for (int h = 1; h < 6 && group_tiles(c, &sweep, h); h++)
+                consider(p, sweep);
+            if (group_in_cache(c, &sweep))
                 consider(p, sweep);
             if (c->far_reads) { /* the epilogue walks along memory */
                 sweep.group[0] = sweep.group[1] = 1;

@@ -532,6 +532,22 @@ static void test_tuned(void **state)
     arena_free(arena);
 }
 
+/* Many rows against few panels: rows pass by once, a group that the second cache holds at a time. */
+static void test_many_rows(void **state)
+{
+    (void)state;
+    enum { M = 128, N = 50257, K = 768 };
+    Arena *arena = arena_new();
+    Case k = { "many rows", 2, 3, 2, { M, N, K }, { 0 }, { { 0, { K, 0, 1 } }, { 0, { 0, K, 1 } } }, 0, 0 };
+    row_major(&k);
+    Ctx ctx = { .f = lfunc_new(arena, "contract") };
+    LContract c = describe(&ctx, &k, &LTARGET_X86_V4);
+    LTile t = loop_contract_pick(&c);
+    assert_true(t.sweep && t.vec == 0 && t.row[0] == 1);
+    assert_true(t.group[0] * t.rows[0] * K * 4 <= LTARGET_X86_V4.l2 / 2);
+    arena_free(arena);
+}
+
 /* ---- what is asked for ahead ---- */
 
 /* Every prefetch of y adds one to the element of `seen` it names. Returns how many statements that were. */
@@ -735,6 +751,7 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_far_epilogue),
         cmocka_unit_test(test_tuned),
+        cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_claims),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_branches_bound_indices),

@@ -141,11 +141,15 @@ static void each_tile(Grid *g, int r, TileSpot spot, LExpr *number, LBlock *at, 
         low = within(f, at_low, low, cut.tall, cut.count - 1);
     }
     spot.rows[r] = (int)cut.rows;
+    if (r == 0)
+        spot.tile = tile;
     spot.index[t->row[r]] = lx_mul(f, tile, lx_i64(f, cut.rows));
     each_tile(g, r - 1, spot, number, at, run);
     if (at_low == at)
         return;
     spot.rows[r] = (int)(cut.rows - cut.less);
+    if (r == 0)
+        spot.tile = low;
     spot.index[t->row[r]] = lx_add(f, lx_mul(f, low, lx_i64(f, cut.rows - cut.less)), lx_i64(f, cut.tall * cut.less));
     each_tile(g, r - 1, spot, number, at_low, run);
 }

@@ -59,7 +59,8 @@ typedef enum {
     TILE_OUTER, /* lanes along an output index: broadcast times vector */
     TILE_DOT    /* lanes along a summed index: vector times vector, lanes added at the end */
 } TileKind;
-/* An operand copied into panels [..][vec / (lanes * cols)][summed][lanes * cols] before it is used. */
+/* An operand copied into panels [..][vec / (lanes * cols)][summed][lanes * cols] before it is used; one that has
+ * no lanes but changes along row[0], whole only, into [..][tile along row[0]][summed][rows]. */
 typedef enum {
     PACK_NONE,
     PACK_WHOLE, /* all of it, ahead of everything */

@@ -311,6 +311,16 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     const LTile *t = v->t;
     double lines = v->rows * v->steps, held = operand_bytes(c, o), visits = v->others * v->vectors * v->tiles;
     bool along_rows = stride(c, o, t->row[0]) == 1 && t->rows[0] > 1;
+    if (t->pack[o]) { /* tiles of rows: a copy, then what follows on in memory */
+        double count = held / 4, part = t->sweep ? held / v->groups : held;
+        all->copying += count * (c->costly[o] ? 0.65 : 0.15) + 300 + (c->serial ? 0 : count / 16 * 6);
+        if (scattered(nearest_step(c, o), v->steps))
+            all->lost += lost_on(c, count / t->rows[0], t->rows[0] / 16.0, held);
+        add_lines(c, all, count / 16 * 2, count * 8, 1, count, true);
+        add_lines(c, all, visits * lines / 16, v->vectors <= 1 ? v->rows * v->steps * 4 : part, 1,
+                  held / 64 * v->vectors * others_passes(c, t, o), true);
+        return;
+    }
     if (along_rows)
         lines = v->steps * (v->rows / t->rows[0]) * (t->rows[0] / 16.0 + 0.7);
     else if (nearest_step(c, o) == 1)

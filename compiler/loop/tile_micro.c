@@ -53,7 +53,7 @@ static LExpr *lane_by_lane_load(Tiler *m, int o, LExpr *const *index, int limit,
 }
 
 /* Operand o at an index, as a let: a vector where it changes along vec, else a scalar. */
-static LExpr *operand_value(Tiler *m, int o, LExpr *const *index, const TileSpot *spot, int col, int limit,
+static LExpr *operand_value(Tiler *m, int o, LExpr *const *index, const TileSpot *spot, int row, int col, int limit,
                             LBlock *at)
 {
     static const char *const NAME[] = { "a", "b" };
@@ -61,7 +61,9 @@ static LExpr *operand_value(Tiler *m, int o, LExpr *const *index, const TileSpot
     LFunc *f = m->f;
     int lanes = m->t->lanes;
     LExpr *value;
-    if (m->t->pack[o]) {
+    if (tile_packs_rows(c, m->t, o)) {
+        value = lx_load(f, m->panel[o], lx_add(f, tile_pack_offset(m, o, index, spot->tile), lx_i64(f, row)), 1, NULL);
+    } else if (m->t->pack[o]) {
         LExpr *offset = lx_add(f, tile_pack_offset(m, o, index, spot->panel), lx_i64(f, (int64_t)col * lanes));
         value = lx_load(f, m->panel[o], offset, lanes, NULL);
     } else if (lanes == 1 || !depends(m, o, m->t->vec)) {
@@ -117,10 +119,10 @@ static void multiply_add(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *con
                     index[t->row[1]] = lx_add(f, index[t->row[1]], lx_i64(f, i1));
                 for (int o = 0; o < c->n_operand; o++) {
                     int s1 = depends(m, o, t->row[1]) ? i1 : 0, s0 = depends(m, o, t->row[0]) ? i0 : 0;
-                    int sc = t->pack[o] || depends(m, o, t->vec) || lanes_agree(m) ? col : 0;
+                    int sc = depends(m, o, t->vec) || lanes_agree(m) ? col : 0;
                     LExpr **slot = &made[o][(s1 * a->n0 + s0) * a->cols + sc];
                     if (!*slot)
-                        *slot = only_live(m, operand_value(m, o, index, spot, sc, lanes, at), lanes);
+                        *slot = only_live(m, operand_value(m, o, index, spot, s0, sc, lanes, at), lanes);
                     value[o] = *slot;
                 }
                 LVar *acc = tile_acc(a, i1, i0, col);

@@ -41,7 +41,7 @@ typedef struct {
 /* One register tile: where it begins, and its size. */
 typedef struct {
     LExpr *index[TILE_MAX_INDEX]; /* output indices: their first values; summed: outside the blocks */
-    LExpr *panel;                 /* number of the vector tile (for packed operands) */
+    LExpr *panel, *tile;          /* numbers of the vector tile, and of the tile along row[0] (for packed operands) */
     int cols, limit;              /* vectors along vec; lanes of the last one (== lanes: all) */
     int rows[2];
     LExpr *number;                /* of the tile among the `sharing` tiles of its piece, which share a panel; */
@@ -93,5 +93,10 @@ bool tile_is_outside(const LContract *c, const LTile *t, int k);
 void tile_sum_bounds(const Tiler *m, int k, LExpr **lo, LExpr **hi);
 /* Steps of the sum in one of its blocks. */
 int64_t tile_block_steps(const LContract *c, const LTile *t);
+/* Does t copy operand o by tiles of rows, as it is the same in all lanes? */
+static inline bool tile_packs_rows(const LContract *c, const LTile *t, int o)
+{
+    return t->pack[o] != PACK_NONE && t->vec >= 0 && c->operand[o].stride[t->vec] == 0;
+}
 static inline int64_t tile_width(const LTile *t) { return (int64_t)t->lanes * t->cols; }
 #endif

@@ -1,12 +1,23 @@
 /* Panels: an operand of a contraction copied so that the register tile reads it with unit stride,
  *     [output indices it depends on, but for vec][vec / width][summed indices it depends on][width]
  * with width = lanes * cols; of a piece, only one panel, and the summed indices inside the block. What lies
- * behind the last element of vec is never stored by anybody, and holds zeros. */
+ * behind the last element of vec is never stored by anybody, and holds zeros. An operand that is the same in all
+ * lanes has tiles of rows in the place of vec's panels: what a tile reads of it then follows on in memory. */
 #include "loop/tile_micro.h"
+
+/* The index that panels are cut along, how much of it one has, and how many there are. */
+static int axis(const Tiler *m, int o) { return tile_packs_rows(m->c, m->t, o) ? m->t->row[0] : m->t->vec; }
+
+static TileCut row_cut(const Tiler *m) { return tile_row_cut(m->c, m->t, 0); }
+
+static int64_t width_of(const Tiler *m, int o)
+{
+    return tile_packs_rows(m->c, m->t, o) ? row_cut(m).rows : tile_width(m->t);
+}
 
 static bool in_panel(const Tiler *m, int o, int k)
 {
-    return k != m->t->vec && m->c->operand[o].stride[k] != 0 && m->c->extent[k] != 1;
+    return k != axis(m, o) && m->c->operand[o].stride[k] != 0 && m->c->extent[k] != 1;
 }
 
 /* Is summed index k inside what a panel of operand o holds? */
@@ -20,8 +31,10 @@ static bool sum_in_panel(const Tiler *m, int o, int k)
     return true;
 }
 
-static int64_t panels(const Tiler *m)
+static int64_t panels(const Tiler *m, int o)
 {
+    if (tile_packs_rows(m->c, m->t, o))
+        return row_cut(m).count;
     return (m->c->extent[m->t->vec] + tile_width(m->t) - 1) / tile_width(m->t);
 }
 
@@ -34,7 +47,7 @@ static int64_t panel_extent(const Tiler *m, int o, int k)
 int64_t tile_pack_count(const Tiler *m, int o)
 {
     bool piece = m->t->pack[o] == PACK_PIECE;
-    int64_t n = (piece ? 1 : panels(m)) * tile_width(m->t);
+    int64_t n = (piece ? 1 : panels(m, o)) * width_of(m, o);
     for (int k = 0; k < m->c->n_index; k++)
         if (k < m->c->n_out ? !piece && in_panel(m, o, k) : sum_in_panel(m, o, k))
             n *= panel_extent(m, o, k);
@@ -50,13 +63,13 @@ LExpr *tile_pack_offset(const Tiler *m, int o, LExpr *const *index, LExpr *panel
         if (in_panel(m, o, k))
             flat = lx_add(f, lx_mul(f, flat, lx_i64(f, m->c->extent[k])), index[k]);
     if (!piece)
-        flat = lx_add(f, lx_mul(f, flat, lx_i64(f, panels(m))), panel);
+        flat = lx_add(f, lx_mul(f, flat, lx_i64(f, panels(m, o))), panel);
     for (int k = m->c->n_out; k < m->c->n_index; k++)
         if (sum_in_panel(m, o, k)) {
             LExpr *i = piece && k == m->t->block ? lx_bin(f, LX_SUB, index[k], m->block_lo) : index[k];
             flat = lx_add(f, lx_mul(f, flat, lx_i64(f, panel_extent(m, o, k))), i);
         }
-    return lx_add(f, lx_mul(f, flat, lx_i64(f, tile_width(m->t))), lx_i64(f, m->panel_at[o]));
+    return lx_add(f, lx_mul(f, flat, lx_i64(f, width_of(m, o))), lx_i64(f, m->panel_at[o]));
 }
 
 static LStmt *sum_loop(Tiler *m, int o, int k, LExpr **index, LBlock *at)
@@ -163,15 +176,15 @@ static bool pack_squares(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n
 
 /* ---- whole panels ---- */
 
-/* The summed indices inside one panel, then the lanes: innermost what is contiguous in the operand. */
-static void pack_panel(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n, LBlock *at)
+/* The summed indices inside one panel, then the lanes (or rows): innermost what is contiguous in the operand. */
+static void pack_panel(Tiler *m, int o, LExpr **index, LExpr *panel, LExpr *first, int64_t n, LBlock *at)
 {
     LContract *c = m->c;
     LFunc *f = m->f;
-    if (pack_squares(m, o, index, panel, n, at))
+    if (!tile_packs_rows(c, m->t, o) && pack_squares(m, o, index, panel, n, at))
         return;
     int loops[TILE_MAX_INDEX], n_loops = 0;
-    loops[n_loops++] = m->t->vec;
+    loops[n_loops++] = axis(m, o);
     for (int k = c->n_out; k < c->n_index; k++)
         if (sum_in_panel(m, o, k))
             loops[n_loops++] = k;
@@ -186,13 +199,13 @@ static void pack_panel(Tiler *m, int o, LExpr **index, LExpr *panel, int64_t n, 
         }
     LExpr *lane = NULL;
     for (int i = 0; i < n_loops; i++) {
-        if (loops[i] != m->t->vec) {
+        if (loops[i] != axis(m, o)) {
             at = &sum_loop(m, o, loops[i], index, at)->body;
             continue;
         }
         LStmt *loop = lb_for(f, at, "j", lx_i64(f, 0), lx_i64(f, n), 1, LF_SERIAL);
         lane = lx_var(f, loop->var);
-        index[loops[i]] = lx_add(f, lx_mul(f, panel, lx_i64(f, tile_width(m->t))), lane);
+        index[loops[i]] = lx_add(f, first, lane);
         at = &loop->body;
     }
     LExpr *value = c->load(c->user, o, at, index);
@@ -225,10 +238,48 @@ void tile_pack_piece(Tiler *m, int o, const TileSpot *spot, LBlock *at)
     for (int k = 0; k < m->c->n_index; k++)
         index[k] = spot->index[k];
     m->panel[o] = lfunc_local(m->f, at, "panel", LK_F32, tile_pack_count(m, o));
-    pack_panel(m, o, index, spot->panel, n, &out);
+    pack_panel(m, o, index, spot->panel, lx_mul(m->f, spot->panel, lx_i64(m->f, tile_width(m->t))), n, &out);
     if (n < tile_width(m->t))
         pack_zeros(m, o, index, spot->panel, n, &out);
     append_vectorized(m, &out, at);
+}
+
+/* One panel: whole, or the last with what is left. */
+static void pack_vector_tile(Tiler *m, int o, LExpr **index, LExpr *panel, LBlock *at)
+{
+    LFunc *f = m->f;
+    int64_t n = m->c->extent[m->t->vec], full = n / tile_width(m->t), rest = n % tile_width(m->t);
+    LExpr *first = lx_mul(f, panel, lx_i64(f, tile_width(m->t)));
+    LBlock *at_full = at, *at_rest = at;
+    if (full && rest) {
+        LStmt *branch = lb_if_odds(f, at, lx_bin(f, LX_LT, panel, lx_i64(f, full)), full, 1);
+        at_full = &branch->body;
+        at_rest = &branch->other;
+    }
+    if (full)
+        pack_panel(m, o, index, panel, first, tile_width(m->t), at_full);
+    if (rest) {
+        pack_panel(m, o, index, panel, first, rest, at_rest);
+        pack_zeros(m, o, index, panel, rest, at_rest);
+    }
+}
+
+/* One tile of rows: of those with all, or with fewer, whose last places nobody reads. */
+static void pack_row_tile(Tiler *m, int o, LExpr **index, LExpr *tile, LBlock *at)
+{
+    LFunc *f = m->f;
+    TileCut cut = row_cut(m);
+    LBlock *at_low = at;
+    if (cut.tall < cut.count) {
+        LStmt *branch = lb_if_odds(f, at, lx_bin(f, LX_LT, tile, lx_i64(f, cut.tall)), cut.tall, cut.count - cut.tall);
+        at = &branch->body;
+        at_low = &branch->other;
+    }
+    pack_panel(m, o, index, tile, lx_mul(f, tile, lx_i64(f, cut.rows)), cut.rows, at);
+    if (at_low == at)
+        return;
+    LExpr *first = lx_add(f, lx_mul(f, tile, lx_i64(f, cut.rows - cut.less)), lx_i64(f, cut.tall * cut.less));
+    pack_panel(m, o, index, tile, first, cut.rows - cut.less, at_low);
 }
 
 void tile_pack(Tiler *m, int o, LBlock *at)
@@ -236,15 +287,15 @@ void tile_pack(Tiler *m, int o, LBlock *at)
     LContract *c = m->c;
     LFunc *f = m->f;
     LBlock out = { 0 };
-    int64_t count = panels(m), n = c->extent[m->t->vec], full = n / tile_width(m->t), rest = n % tile_width(m->t);
+    int64_t count = panels(m, o);
     for (int k = 0; k < c->n_out; k++)
         if (in_panel(m, o, k))
             count *= c->extent[k];
     LStmt *loop = lb_for(f, &out, "p", lx_i64(f, 0), lx_i64(f, count), 1,
                          m->t->parallel && count > 1 ? LF_PARALLEL : LF_SERIAL);
     LExpr *index[TILE_MAX_INDEX], *flat = lx_var(f, loop->var);
-    LExpr *panel = lx_bin(f, LX_MOD, flat, lx_i64(f, panels(m)));
-    flat = lx_bin(f, LX_DIV, flat, lx_i64(f, panels(m)));
+    LExpr *panel = lx_bin(f, LX_MOD, flat, lx_i64(f, panels(m, o)));
+    flat = lx_bin(f, LX_DIV, flat, lx_i64(f, panels(m, o)));
     for (int k = c->n_index - 1; k >= 0; k--) {
         index[k] = lx_i64(f, 0);
         if (k >= c->n_out || !in_panel(m, o, k))
@@ -252,17 +303,9 @@ void tile_pack(Tiler *m, int o, LBlock *at)
         index[k] = lx_bin(f, LX_MOD, flat, lx_i64(f, c->extent[k]));
         flat = lx_bin(f, LX_DIV, flat, lx_i64(f, c->extent[k]));
     }
-    LBlock *at_full = &loop->body, *at_rest = &loop->body;
-    if (full && rest) {
-        LStmt *branch = lb_if_odds(f, &loop->body, lx_bin(f, LX_LT, panel, lx_i64(f, full)), full, 1);
-        at_full = &branch->body;
-        at_rest = &branch->other;
-    }
-    if (full)
-        pack_panel(m, o, index, panel, tile_width(m->t), at_full);
-    if (rest) {
-        pack_panel(m, o, index, panel, rest, at_rest);
-        pack_zeros(m, o, index, panel, rest, at_rest);
-    }
+    if (tile_packs_rows(c, m->t, o))
+        pack_row_tile(m, o, index, panel, &loop->body);
+    else
+        pack_vector_tile(m, o, index, panel, &loop->body);
     append_vectorized(m, &out, at);
 }

@@ -126,7 +126,7 @@ static bool group_in_cache(const LContract *c, LTile *t)
     if (t->row[0] < 0 || bytes == 0 || panels > 0.5 * (double)c->target->l2 || most < 1 ||
         most >= (double)t->group[0] * (double)t->group[1])
         return false;
-    t->group[0] = min64((int64_t)most, tile_cut(c->extent[t->row[0]], t->rows[0]).count);
+    t->group[0] = min64((int64_t)most, tile_row_cut(c, t, 0).count);
     t->group[1] = 1;
     return true;
 }
@@ -204,6 +204,50 @@ static void consider_more_rows(Pick *p, LTile t)
     }
 }
 
+/* Copies the operand of the rows where they lie side by side and the steps of the sum far apart: without that a
+ * tile reads a part of ever new lines, which fall on few sets of a cache, once for every vector tile. */
+static bool pack_rows(const LContract *c, LTile *t)
+{
+    for (int o = 0; o < c->n_operand; o++) {
+        double count = 1, span = 1;
+        int64_t nearest = 0;
+        for (int k = 0; k < c->n_index; k++) {
+            int64_t s = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
+            count *= s ? (double)c->extent[k] : 1;
+            span += (double)s * (double)(c->extent[k] - 1);
+            if (k >= c->n_out && s && c->extent[k] > 1 && (!nearest || s < nearest))
+                nearest = s;
+        }
+        bool rows = !c->serial && !stride(c, o, t->vec) && stride(c, o, t->row[0]) == 1 && t->rows[0] > 1 &&
+                    t->row[1] < 0 && c->extent[t->vec] >= 4 * tile_width(t);
+        if (rows && nearest >= 256 && count <= span) { /* windows that overlap would be copied many times */
+            t->pack[o] = PACK_WHOLE;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Orders of the grid. */
+static void consider_orders(Pick *p, LTile packed)
+{
+    const LContract *c = p->c;
+    if (packed.pack[0] || packed.pack[1])
+        consider(p, packed);
+    LTile sweep = packed;
+    sweep.sweep = true;
+    for (int o = 0; o < c->n_operand; o++)
+        sweep.ahead |= packed.pack[o] && has_panels(c, &packed, o) && large(c, o);
+    for (int h = 1; h < 6 && group_tiles(c, &sweep, h); h++)
+        consider(p, sweep);
+    if (group_in_cache(c, &sweep))
+        consider(p, sweep);
+    if (c->far_reads) { /* the epilogue walks along memory */
+        sweep.group[0] = sweep.group[1] = 1;
+        consider(p, sweep);
+    }
+}
+
 static void consider_memory(Pick *p, LTile t)
 {
     const LContract *c = p->c;
@@ -217,22 +261,11 @@ static void consider_memory(Pick *p, LTile t)
             packed.pack[o] = has_panels(c, &t, o) ? (TilePack)pack : PACK_NONE;
         if (pack && !panels)
             break;
-        if (pack != PACK_PIECE) {
-            if (pack)
-                consider(p, packed);
-            LTile sweep = packed;
-            sweep.sweep = true;
-            for (int o = 0; o < 2; o++)
-                sweep.ahead |= pack == PACK_WHOLE && packed.pack[o] && large(c, o);
-            for (int h = 1; h < 6 && group_tiles(c, &sweep, h); h++)
-                consider(p, sweep);
-            if (group_in_cache(c, &sweep))
-                consider(p, sweep);
-            if (c->far_reads) { /* the epilogue walks along memory */
-                sweep.group[0] = sweep.group[1] = 1;
-                consider(p, sweep);
-            }
-        }
+        LTile rows = packed;
+        if (pack != PACK_PIECE)
+            consider_orders(p, packed);
+        if (pack != PACK_PIECE && pack_rows(c, &rows))
+            consider_orders(p, rows);
         consider_blocks(p, packed, panels);
     }
 }

@@ -170,8 +170,12 @@ static const char *check_pack(const LContract *c, const LTile *t, int o)
         return NULL;
     if (t->pack[o] == PACK_WHOLE && c->serial)
         return "panels in shared memory inside a parallel loop";
-    if (o >= c->n_operand || t->kind != TILE_OUTER || t->lanes < 2 || !c->operand[o].stride[t->vec])
+    if (o >= c->n_operand || t->kind != TILE_OUTER || t->lanes < 2)
         return "panels of an operand that has no lanes";
+    if (tile_packs_rows(c, t, o)) {
+        bool whole = t->pack[o] == PACK_WHOLE && t->row[0] >= 0 && c->operand[o].stride[t->row[0]];
+        return whole ? NULL : "tiles of rows that are not copied whole, or do not change along the first rows";
+    }
     for (int r = 0; r < 2; r++)
         if (t->row[r] >= 0 && c->operand[o].stride[t->row[r]])
             return "panels of an operand that changes along the rows";

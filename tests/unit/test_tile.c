@@ -521,7 +521,7 @@ static void test_tuned(void **state)
     choice.tile.lanes = 32;
     assert_non_null(loop_contract_check(&c, &choice.tile));
     choice.tile = best;
-    choice.tile.pack[0] = PACK_WHOLE;
+    choice.tile.pack[0] = PACK_PIECE;
     assert_non_null(loop_contract_check(&c, &choice.tile));
     choice.tile = best;
     choice.tile.split = 2;
@@ -545,6 +545,24 @@ static void test_many_rows(void **state)
     LTile t = loop_contract_pick(&c);
     assert_true(t.sweep && t.vec == 0 && t.row[0] == 1);
     assert_true(t.group[0] * t.rows[0] * K * 4 <= LTARGET_X86_V4.l2 / 2);
+    arena_free(arena);
+}
+
+/* A transposed first operand, its steps a power of two apart: tiles of its rows are copied side by side. */
+static void test_transposed_rows(void **state)
+{
+    (void)state;
+    enum { M = 1024 };
+    Arena *arena = arena_new();
+    Case k = { "a^T b", 2, 3, 2, { M, M, M }, { 0 }, { { 0, { 1, 0, M } }, { 0, { 0, 1, M } } }, 0, 0 };
+    row_major(&k);
+    Ctx ctx = { .f = lfunc_new(arena, "contract") };
+    LContract c = describe(&ctx, &k, &LTARGET_X86_V4);
+    LTile t = loop_contract_pick(&c);
+    int o = t.vec == 0; /* the operand of the rows */
+    assert_true(t.row[0] == o && tile_packs_rows(&c, &t, o) && !tile_packs_rows(&c, &t, !o));
+    t.pack[o] = PACK_PIECE;
+    assert_non_null(loop_contract_check(&c, &t));
     arena_free(arena);
 }
 
@@ -752,6 +770,7 @@ int main(void)
         cmocka_unit_test(test_far_epilogue),
         cmocka_unit_test(test_tuned),
         cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_transposed_rows),
         cmocka_unit_test(test_claims),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_branches_bound_indices),

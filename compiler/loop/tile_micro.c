@@ -104,6 +104,7 @@ static void multiply_add(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *con
     LFunc *f = m->f;
     const LTile *t = m->t;
     LExpr *made[2][TILE_MAX_ACC] = { { NULL } };
+    tile_fetch_rows(m, a, base, at);
     for (int i1 = 0; i1 < a->n1; i1++)
         for (int i0 = 0; i0 < a->n0; i0++)
             for (int col = 0; col < cols; col++) {

@@ -447,6 +447,29 @@ static void test_far_epilogue(void **state)
     arena_free(arena);
 }
 
+/* An input gradient by a parameter in panels of 32: while one panel's part of the rows is added, the next
+ * one's is asked for; one that the cache holds is not. */
+static void test_rows_in_panels(void **state)
+{
+    (void)state;
+    Arena *arena = arena_new();
+    LTarget target = LTARGET_X86_V4;
+    Case k = { "panels", 2, 4, 2, { 32, 24, 8, 32 }, .operand = { { 0, { 256, 0, 32, 1 } }, { 0, { 0, 32, 768, 1 } } } };
+    for (int far = 0; far < 2; far++) {
+        target.l2 = far ? 16384 : LTARGET_X86_V4.l2;
+        Ctx ctx = { .f = lfunc_new(arena, "contract") };
+        row_major(&k);
+        LContract c = describe(&ctx, &k, &target);
+        LTile t = { .kind = TILE_OUTER, .vec = 0, .lanes = 16, .cols = 2, .row = { 1, -1 }, .rows = { 12, 1 },
+                    .group = { 1, 1 }, .block = -1, .split = -1, .pack = { PACK_WHOLE, PACK_NONE } };
+        assert_null(loop_contract_check(&c, &t));
+        loop_contract_emit(&c, &t);
+        assert_null(loop_verify(ctx.f, arena));
+        assert_int_equal(prefetches(&ctx.f->body), far);
+    }
+    arena_free(arena);
+}
+
 /* ---- a tuner's way in ---- */
 
 typedef struct {
@@ -768,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_far_epilogue),
+        cmocka_unit_test(test_rows_in_panels),
         cmocka_unit_test(test_tuned),
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_transposed_rows),

@@ -91,6 +91,16 @@ static void add_loads(Streams *s, const LExpr *e)
     add_loads(s, e->c);
 }
 
+/* Is what is stored one of several arrays that were read at this place? Then they are updated in place (a
+ * parameter and what its optimizer keeps), under other names, and have been asked for. */
+static bool updates(const Streams *s, const LStmt *store)
+{
+    int n = 0;
+    for (int i = 0; i < s->n; i++)
+        n += s->buf[i]->role == LB_IN && s->buf[i]->count == store->buf->count && lx_equal(s->index[i], store->index);
+    return n > 1;
+}
+
 static void find_streams(Tiler *m, Streams *s, const LBlock *epilogue)
 {
     for (int i = 0; i < epilogue->len; i++) {
@@ -99,7 +109,8 @@ static void find_streams(Tiler *m, Streams *s, const LBlock *epilogue)
             continue;
         add_loads(s, st->value);
         if (st->kind == LS_STORE) {
-            add_stream(s, st->buf, st->index);
+            if (!updates(s, st))
+                add_stream(s, st->buf, st->index);
         } else if (st->var->type.kind == LK_I64 && !lx_reads_memory(st->value)) {
             lb_append(m->f, &s->lets, st);
         } else if (s->n_unknown < (int)(sizeof s->unknown / sizeof *s->unknown)) {
@@ -172,9 +183,20 @@ static int64_t lines_of_run(const Tiler *m, const TileSums *a, const TileSpot *s
     return (result_lines(m, a, spot) + runs(m) - 1) / runs(m);
 }
 
+/* Steps between a line of results and the next: several arrays from memory would arrive no faster for being
+ * asked for at once, and hold up the operands. A power of two, to be found by a shift. */
+static int64_t steps_apart(const Tiler *m, int64_t lines, int64_t steps)
+{
+    int64_t apart = 1;
+    while (m->c->far_reads > 1 && lines > 0 && lines * apart * 2 <= steps)
+        apart *= 2;
+    return apart;
+}
+
 int64_t tile_ahead_steps(const Tiler *m, const TileSums *a, const TileSpot *spot, int64_t steps)
 {
-    int64_t lines = lines_of_run(m, a, spot), panel = panel_steps(m, spot, steps), most = lines > panel ? lines : panel;
+    int64_t lines = lines_of_run(m, a, spot), panel = panel_steps(m, spot, steps);
+    int64_t spread = lines * steps_apart(m, lines, steps), most = spread > panel ? spread : panel;
     return most < steps ? most : steps;
 }
 
@@ -190,15 +212,15 @@ void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const 
     for (int o = 0; o < m->c->n_operand; o++)
         for (int64_t lane = 0; lane < (int64_t)spot->cols * m->t->lanes && has_next_panel(m, o); lane += LINE)
             fetch_panel(m, o, index, spot, lane, at);
-    int64_t lines = lines_of_run(m, a, spot), all = result_lines(m, a, spot);
-    int64_t together = (lines + fetching - 1) / fetching;
+    int64_t lines = lines_of_run(m, a, spot), apart = steps_apart(m, lines, steps), all = result_lines(m, a, spot);
+    int64_t turns = fetching / apart, together = (lines + turns - 1) / turns;
     LExpr *run = lx_i64(f, 0);
     for (int i = m->inner; i < m->n_order - 1; i++)
         run = lx_add(f, lx_mul(f, run, lx_i64(f, m->c->extent[m->order[i]])), base[m->order[i]]);
-    LExpr *first = lx_add(f, lx_mul(f, run, lx_i64(f, lines)), lx_mul(f, step, lx_i64(f, together)));
+    LExpr *first = lx_add(f, lx_mul(f, run, lx_i64(f, lines)), lx_mul(f, lx_bin(f, LX_DIV, step, lx_i64(f, apart)), lx_i64(f, together)));
     for (int64_t i = 0; i < together; i++) {
         LExpr *line = lx_add(f, first, lx_i64(f, i));
-        if (runs(m) * fetching * together > all)
+        if (runs(m) * turns * together > all)
             line = lx_bin(f, LX_MIN, line, lx_i64(f, all - 1));
         fetch_results(m, a, spot, lx_var(f, lb_let(f, at, "line", line)), at);
     }

@@ -418,7 +418,7 @@ static int prefetches(const LBlock *b)
 
 /* An update of something that no cache holds: what it reads is asked for while the sums are made, and the
  * tiles follow one another along memory. */
-static void test_far_epilogue(void **state)
+static void test_fetched_ahead(void **state)
 {
     (void)state;
     Arena *arena = arena_new();
@@ -444,22 +444,14 @@ static void test_far_epilogue(void **state)
         along.group[0] = along.group[1] = down.group[0] = down.group[1] = 1;
         assert_true(tile_epilogue_lines(&c, &along) < tile_epilogue_lines(&c, &down));
     }
-    arena_free(arena);
-}
-
-/* An input gradient by a parameter in panels of 32: while one panel's part of the rows is added, the next
- * one's is asked for; one that the cache holds is not. */
-static void test_rows_in_panels(void **state)
-{
-    (void)state;
-    Arena *arena = arena_new();
-    LTarget target = LTARGET_X86_V4;
-    Case k = { "panels", 2, 4, 2, { 32, 24, 8, 32 }, .operand = { { 0, { 256, 0, 32, 1 } }, { 0, { 0, 32, 768, 1 } } } };
+    /* An input gradient by a parameter in panels of 32: while one panel's part of the rows is added, the next
+     * one's is asked for; one that the cache holds is not. */
+    Case panels = { "panels", 2, 4, 2, { 32, 24, 8, 32 }, .operand = { { 0, { 256, 0, 32, 1 } }, { 0, { 0, 32, 768, 1 } } } };
     for (int far = 0; far < 2; far++) {
         target.l2 = far ? 16384 : LTARGET_X86_V4.l2;
         Ctx ctx = { .f = lfunc_new(arena, "contract") };
-        row_major(&k);
-        LContract c = describe(&ctx, &k, &target);
+        row_major(&panels);
+        LContract c = describe(&ctx, &panels, &target);
         LTile t = { .kind = TILE_OUTER, .vec = 0, .lanes = 16, .cols = 2, .row = { 1, -1 }, .rows = { 12, 1 },
                     .group = { 1, 1 }, .block = -1, .split = -1, .pack = { PACK_WHOLE, PACK_NONE } };
         assert_null(loop_contract_check(&c, &t));
@@ -790,8 +782,7 @@ int main(void)
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_random),
-        cmocka_unit_test(test_far_epilogue),
-        cmocka_unit_test(test_rows_in_panels),
+        cmocka_unit_test(test_fetched_ahead),
         cmocka_unit_test(test_tuned),
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_transposed_rows),

@@ -9,7 +9,11 @@ void nnr_set_threads(int n)
 
 void nnr_parallel_for(void (*fn)(void *arg, int64_t i), void *arg, int64_t n)
 {
-#pragma omp parallel for schedule(static) if (n > 1)
+    if (n == 1 || omp_get_max_threads() == 1) { /* a region of one thread takes its time too */
+        for (int64_t i = 0; i < n; i++) fn(arg, i);
+        return;
+    }
+#pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++) fn(arg, i);
 }
 

@@ -183,6 +183,9 @@ typedef struct {
     int vector_registers;  /* 32, 16 */
     bool fma;
     int64_t l1, l2, l3;    /* bytes, of one core */
+    /* Several cores (loop/cores.h): how many there are; cycles of a fork and its join; cycles that a line takes
+     * from one core to another, and later the right to write it again. */
+    int cores, fork_cycles, line_cycles;
     const char *triple;    /* NULL: this machine's */
     const char *cpu;       /* NULL: this machine's, with all that it has */
     const char *features;  /* beyond what the cpu has ("+v"), or NULL */

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-enum { EVERY_CHUNK = -1 };
-
 TileCut tile_cut(int64_t extent, int64_t rows, int64_t window)
 {
     TileCut cut = { .less = window };
@@ -23,49 +21,37 @@ TileCut tile_cut(int64_t extent, int64_t rows, int64_t window)
 
 static TileCut row_cut(const Tiler *m, int r) { return tile_row_cut(m->c, m->t, r); }
 
-/* One dimension of the grid: an output index one by one, vector tiles, groups of rows, or the chunks of a
- * split sum. */
-typedef struct {
-    int index; /* or EVERY_CHUNK */
-    int64_t count;
-} Dim;
-
 typedef struct {
     Tiler *m;
-    Dim dim[TILE_MAX_INDEX + 1];
-    int n;
     LExpr *group[2]; /* number of the first tile along the rows */
 } Grid;
-
-static void grid_add(Grid *g, int index, int64_t count) { g->dim[g->n++] = (Dim){ index, count }; }
 
 static bool in_tile(const LTile *t, int k)
 {
     return k == t->row[0] || k == t->row[1] || (t->kind == TILE_OUTER && k == t->vec);
 }
 
-static void grid_add_vectors(Grid *g)
+static int add_vectors(const LContract *c, const LTile *t, TileDim *dim)
 {
-    const LTile *t = g->m->t;
-    if (t->kind == TILE_OUTER && t->vec >= 0)
-        grid_add(g, t->vec, (g->m->c->extent[t->vec] + tile_width(t) - 1) / tile_width(t));
+    if (t->kind != TILE_OUTER || t->vec < 0)
+        return 0;
+    *dim = (TileDim){ t->vec, (c->extent[t->vec] + tile_width(t) - 1) / tile_width(t) };
+    return 1;
 }
 
 /* Outermost first: chunks, what changes every operand, what changes the vectors' operand, the vector
  * tiles (whose panel stays in cache meanwhile), the rest, the rows; or the vector tiles last. */
-static void grid_make(Grid *g)
+int tile_grid(const LContract *c, const LTile *t, TileDim dim[TILE_MAX_INDEX + 1])
 {
-    const LContract *c = g->m->c;
-    const LTile *t = g->m->t;
+    int n = 0, last = c->n_operand - 1;
     if (t->split >= 0)
-        grid_add(g, EVERY_CHUNK, t->chunks);
-    int last = c->n_operand - 1;
+        dim[n++] = (TileDim){ TILE_EVERY_CHUNK, t->chunks };
     bool vec_on[2] = { false, false };
     for (int o = 0; o <= last && t->vec >= 0; o++)
         vec_on[o] = c->operand[o].stride[t->vec] != 0;
     for (int rank = 0; rank < 3; rank++) {
         if (rank == 2 && !t->sweep)
-            grid_add_vectors(g);
+            n += add_vectors(c, t, dim + n);
         for (int k = 0; k < c->n_out; k++) {
             if (in_tile(t, k) || c->extent[k] == 1)
                 continue;
@@ -73,14 +59,17 @@ static void grid_make(Grid *g)
             bool on_vec = (vec_on[0] && on0) || (vec_on[1] && on1);
             int own = on0 && on1 ? 0 : on_vec ? 1 : 2;
             if (own == rank)
-                grid_add(g, k, c->extent[k]);
+                dim[n++] = (TileDim){ k, c->extent[k] };
         }
     }
     for (int r = 1; r >= 0; r--)
-        if (t->row[r] >= 0)
-            grid_add(g, t->row[r], (row_cut(g->m, r).count + t->group[r] - 1) / t->group[r]);
+        if (t->row[r] >= 0) {
+            int64_t count = tile_row_cut(c, t, r).count;
+            dim[n++] = (TileDim){ t->row[r], (count + t->group[r] - 1) / t->group[r] };
+        }
     if (t->sweep)
-        grid_add_vectors(g);
+        n += add_vectors(c, t, dim + n);
+    return n;
 }
 
 /* ---- one piece of the grid ---- */
@@ -231,10 +220,11 @@ static void emit_grid(Tiler *m, LBlock *at)
     LFunc *f = m->f;
     const LTile *t = m->t;
     Grid g = { .m = m, .group = { lx_i64(f, 0), lx_i64(f, 0) } };
-    grid_make(&g);
+    TileDim dim[TILE_MAX_INDEX + 1];
+    int n_dims = tile_grid(m->c, t, dim);
     int64_t total = 1;
-    for (int i = 0; i < g.n; i++)
-        total *= g.dim[i].count;
+    for (int i = 0; i < n_dims; i++)
+        total *= dim[i].count;
     LExpr *flat = lx_i64(f, 0);
     if (total > 1) {
         LStmt *loop = lb_for(f, at, "tile", lx_i64(f, 0), lx_i64(f, total), 1,
@@ -245,13 +235,13 @@ static void emit_grid(Tiler *m, LBlock *at)
     TileSpot spot = { .panel = lx_i64(f, 0), .cols = 1, .limit = t->lanes, .rows = { 1, 1 } };
     for (int k = 0; k < m->c->n_index; k++)
         spot.index[k] = lx_i64(f, 0);
-    for (int i = g.n - 1; i >= 0; i--) {
-        const Dim *d = &g.dim[i];
+    for (int i = n_dims - 1; i >= 0; i--) {
+        const TileDim *d = &dim[i];
         LExpr *tile = lx_bin(f, LX_MOD, flat, lx_i64(f, d->count));
         flat = lx_bin(f, LX_DIV, flat, lx_i64(f, d->count));
         if (d->count > 1 && tile->op != LX_VAR)
             tile = lx_var(f, lb_let(f, at, "t", tile));
-        if (d->index == EVERY_CHUNK)
+        if (d->index == TILE_EVERY_CHUNK)
             m->chunk = tile;
         else if (d->index == t->row[0] || d->index == t->row[1])
             g.group[d->index == t->row[1]] = lx_mul(f, tile, lx_i64(f, t->group[d->index == t->row[1]]));

@@ -27,6 +27,7 @@ struct LContract {
         int64_t base, stride[TILE_MAX_INDEX];
     } operand[2];
     bool costly[2]; /* load does real work (an inlined prologue), so a panel is worth more */
+    bool still[2];  /* no kernel of the entry writes it: every core may keep a copy of its own */
     bool serial;    /* stands inside a loop that runs in parallel: no parallel loops, no split sums */
     /* For a contraction inside a loop: where the panels of an operand are filled that stays the same in all
      * of its rounds, ahead of the loop (their scratch has to be left alone meanwhile); NULL: at `at`. */
@@ -90,7 +91,7 @@ typedef struct {
     int winograd;      /* m > 0: Winograd's schedule in tiles of m x m results (loop/winograd.h), in */
     int64_t tiles;     /* blocks of so many tiles; only it, parallel and cost count then */
     bool parallel;
-    double cost;       /* estimated cycles of one core */
+    double cost;       /* estimated cycles: half of one core alone, half of the target's cores together */
 } LTile;
 /* The cost model's choice. */
 LTile loop_contract_pick(const LContract *c);

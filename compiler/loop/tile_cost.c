@@ -6,8 +6,6 @@
 #include "loop/tile_epilogue.h"
 #include "loop/tile_pick.h"
 
-#include <math.h>
-
 static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
 
 static int64_t all_steps(const LContract *c)
@@ -159,12 +157,12 @@ static double bytes_for(const LContract *c, int o, int fixed)
     return 4 * (count < span ? count : span);
 }
 
-static double operand_bytes(const LContract *c, int o) { return bytes_for(c, o, -1); }
+double tile_operand_bytes(const LContract *c, int o) { return bytes_for(c, o, -1); }
 
 /* How often operand o passes by as a whole because of the output indices outside the tiles. */
 static double others_passes(const LContract *c, const LTile *t, int o)
 {
-    double passes = 1, all = operand_bytes(c, o);
+    double passes = 1, all = tile_operand_bytes(c, o);
     for (int k = 0; k < c->n_out; k++)
         if (k != t->vec && k != t->row[0] && k != t->row[1] && bytes_for(c, o, k) > 0.5 * all)
             passes *= (double)c->extent[k];
@@ -251,7 +249,7 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
 {
     const LContract *c = v->c;
     const LTile *t = v->t;
-    double width = (double)tile_width(t), bytes = operand_bytes(c, o), share = 1;
+    double width = (double)tile_width(t), bytes = tile_operand_bytes(c, o), share = 1;
     double once = v->others * v->vectors * v->steps * t->cols, reads = once * v->tiles, panel = v->inside * width * 4;
     bool unit = stride(c, o, t->vec) == 1;
     int64_t step = nearest_step(c, o);
@@ -309,7 +307,7 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
 {
     const LContract *c = v->c;
     const LTile *t = v->t;
-    double lines = v->rows * v->steps, held = operand_bytes(c, o), visits = v->others * v->vectors * v->tiles;
+    double lines = v->rows * v->steps, held = tile_operand_bytes(c, o), visits = v->others * v->vectors * v->tiles;
     bool along_rows = stride(c, o, t->row[0]) == 1 && t->rows[0] > 1;
     if (t->pack[o]) { /* tiles of rows: a copy, then what follows on in memory */
         double count = held / 4, part = t->sweep ? held / v->groups : held;
@@ -338,9 +336,9 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     double block = v->rows * v->inside * 4 * (along_rows ? 16.0 / t->rows[0] : 1) * v->tiles / v->groups;
     if (t->block >= 0 && block < held)
         held = v->vectors <= 1 ? block : held;
-    double all_rows = along_rows ? lines : operand_bytes(c, o) / 64;
+    double all_rows = along_rows ? lines : tile_operand_bytes(c, o) / 64;
     add_lines(c, all, visits * lines, held, 1,
-              least(operand_bytes(c, o) / 64, all_rows) * (along_rows ? v->tiles : 1) * v->vectors * others_passes(c, t, o),
+              least(tile_operand_bytes(c, o) / 64, all_rows) * (along_rows ? v->tiles : 1) * v->vectors * others_passes(c, t, o),
               !along_rows);
 }
 
@@ -358,10 +356,10 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
     }
     double lines = own < span * t->cols ? own : span * t->cols; /* windows overlap */
     if (scattered(nearest_step(c, o), v->inside)) {
-        all->lost += lost_on(c, v->others * v->vectors * v->tiles * v->steps, lines / v->steps, operand_bytes(c, o));
+        all->lost += lost_on(c, v->others * v->vectors * v->tiles * v->steps, lines / v->steps, tile_operand_bytes(c, o));
         return;
     }
-    if (nearest_step(c, o) > tile_width(t) && operand_bytes(c, o) > 0.6 * (double)c->target->l2)
+    if (nearest_step(c, o) > tile_width(t) && tile_operand_bytes(c, o) > 0.6 * (double)c->target->l2)
         all->lost += JUMP * v->others * v->vectors * v->tiles * lines / t->cols;
     double held = own * 64 * (tile_width(t) < 16 ? 1 : 2);
     add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0, true);
@@ -370,7 +368,7 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
         if (t->row[r] >= 0 && !stride(c, o, t->row[r]))
             passes *= (double)tile_row_cut(c, t, r).count;
     add_lines(c, all, v->others * v->vectors * v->tiles * lines, held, 1,
-              least(operand_bytes(c, o) / 64, lines) * v->vectors * passes, true);
+              least(tile_operand_bytes(c, o) / 64, lines) * v->vectors * passes, true);
 }
 
 /* Vectors along the sum: one operand stays with the outer rows, the other passes by. */
@@ -378,7 +376,7 @@ static void dot_traffic(const Volume *v, int o, Traffic *all)
 {
     const LContract *c = v->c;
     const LTile *t = v->t;
-    double rows = 1, held = operand_bytes(c, o);
+    double rows = 1, held = tile_operand_bytes(c, o);
     for (int r = 0; r < 2; r++)
         if (stride(c, o, t->row[r]))
             rows *= t->rows[r];
@@ -390,7 +388,7 @@ static void dot_traffic(const Volume *v, int o, Traffic *all)
             passes *= k == t->row[0] || k == t->row[1]
                           ? (double)tile_cut(c->extent[k], t->rows[k == t->row[1]], 1).count
                           : (double)c->extent[k];
-    add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1, operand_bytes(c, o) / 64 * passes, true);
+    add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1, tile_operand_bytes(c, o) / 64 * passes, true);
 }
 
 static double more_than(double a, double b) { return a > b ? a - b : 0; }
@@ -427,9 +425,8 @@ double tile_cost(const LContract *c, const LTile *t)
         cost += (double)t->chunks * outputs * 4 + 500;
         pieces *= (double)t->chunks;
     }
-    if (c->serial || cost <= TILE_FORK_CYCLES)
+    if (c->serial)
         return cost;
-    /* Cores share the pieces evenly, or wait for one another. */
-    double two = ceil(pieces / 2) * 2 / pieces, eight = ceil(pieces / 8) * 8 / pieces;
-    return cost * (1 + 0.5 * (two - 1) + 0.1 * (eight - 1));
+    /* Half of the time on one core, half on the target's cores. */
+    return 0.5 * (cost + c->target->cores * tile_on_cores(c, t, cost));
 }

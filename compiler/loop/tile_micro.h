@@ -23,6 +23,16 @@ int tile_window_elements(const LContract *c);
 /* NULL, or why tile t does not hold whole windows. */
 const char *tile_check_windows(const LContract *c, const LTile *t);
 
+/* One dimension of the grid: an output index one by one, vector tiles, groups of rows, or the chunks of a
+ * split sum. */
+enum { TILE_EVERY_CHUNK = -1 };
+typedef struct {
+    int index; /* or TILE_EVERY_CHUNK */
+    int64_t count;
+} TileDim;
+/* The grid of t's pieces, outermost dimension first; returns how many there are. */
+int tile_grid(const LContract *c, const LTile *t, TileDim dim[TILE_MAX_INDEX + 1]);
+
 typedef struct {
     LContract *c;
     const LTile *t;

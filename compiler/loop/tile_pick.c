@@ -1,6 +1,7 @@
 /* Which schedule a contraction gets. Every index that could carry the lanes is tried, with every register
  * tile that fits the registers; of each index the best by arithmetic alone are then tried with panels,
  * blocks of the sum and orders of the grid, and the cheapest by the whole model (tile_cost.c) wins. */
+#include "loop/cores.h"
 #include "loop/tile_pick.h"
 #include "loop/winograd.h"
 
@@ -378,7 +379,7 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
         insert(p.best, &p.n, p.max, &fast);
     for (int i = 0; i < p.n; i++)
         if (!out[i].winograd) {
-            out[i].parallel = !c->serial && out[i].cost > TILE_FORK_CYCLES;
+            out[i].parallel = !c->serial && cores_may_fork(c->target, out[i].cost);
             out[i].claim = out[i].kind == TILE_OUTER && out[i].lanes > 1 && out[i].split < 0 &&
                            (c->far_reads || results_afar(c));
         }

@@ -3,11 +3,12 @@
 #define NNC_LOOP_TILE_PICK_H
 #include "loop/tile_micro.h"
 
-/* Work below this is not worth a fork and a join. */
-enum { TILE_FORK_CYCLES = 16000 };
-
-/* Estimated cycles of one core, with a surcharge where cores would have to wait for one another. */
+/* LTile.cost. */
 double tile_cost(const LContract *c, const LTile *t);
 /* Estimated cycles of the arithmetic alone, as if every operand lay where it is wanted. */
 double tile_arithmetic(const LContract *c, const LTile *t);
+/* Bytes of an operand that are read at all: windows overlap. */
+double tile_operand_bytes(const LContract *c, int o);
+/* How soon that is done on the target's cores, when it is worth a fork. */
+double tile_on_cores(const LContract *c, const LTile *t, double cycles);
 #endif

@@ -31,6 +31,8 @@ char *loop_contract_key(const LContract *c, Arena *arena)
         add_list(&text, NAME[o], c->operand[o].stride, c->n_index);
         if (c->costly[o])
             text_add(&text, " costly");
+        if (c->still[o])
+            text_add(&text, " still");
         if (c->panels_at[o] && c->rounds > 1)
             text_addf(&text, " rounds %lld", (long long)c->rounds);
     }

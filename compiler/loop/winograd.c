@@ -10,15 +10,15 @@
  * what is new, so nothing outside the image is read and nothing is stored twice.
  *
  * Blocks are dealt to LANES parallel iterations, each with scratch of its own, whatever the number of
- * threads. A problem of one block runs each stage in parallel instead. */
+ * threads. A problem of one block is cut along its filters instead: each part transforms its own taps and, for
+ * itself, all of the image, so that nothing goes from core to core between the stages. */
 #include "loop/winograd.h"
 #include "loop/tile_pick.h"
 #include "loop/vec.h"
 
+#include <math.h>
 #include <string.h>
 
-/* One block's stages are loops of their own, each with its fork; a direct sum has one. */
-enum { SMALL = 8 * TILE_FORK_CYCLES };
 enum { LANES = 8, LEAST_BLOCKS = 4, LEAST_CHANNELS = 16 };
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -109,6 +109,7 @@ typedef struct {
     Winograd w;
     int m, side;                  /* of a tile's results, of its transform */
     int64_t channels, filters;
+    int64_t parts, part_filters;  /* of a problem of one block; else 1, all */
     int64_t group;                /* filters side by side in U */
     int64_t tiles[2], total;      /* rows and columns of tiles; tiles in all */
     int64_t block, blocks, lanes; /* tiles a block; blocks; parallel iterations over blocks */
@@ -121,12 +122,6 @@ static Wino sizes(const LContract *c, const LTile *t, const Winograd *w)
     Wino s = { .t = t, .f = c->func, .w = *w, .m = t->winograd, .side = t->winograd + 2, .total = 1 };
     s.channels = c->extent[w->channel];
     s.filters = c->extent[w->filter];
-    s.group = s.filters;
-    for (int64_t lanes = c->target->vector_bytes / 4, n = 4 * lanes; lanes > 1 && n >= lanes; n -= lanes)
-        if (s.filters % n == 0) {
-            s.group = n;
-            break;
-        }
     for (int i = 0; i < 2; i++) {
         s.tiles[i] = up(c->extent[w->space[i]], s.m);
         s.total *= s.tiles[i];
@@ -136,23 +131,34 @@ static Wino sizes(const LContract *c, const LTile *t, const Winograd *w)
     s.block = t->tiles;
     s.blocks = up(s.total, s.block);
     s.lanes = min64(s.blocks, LANES);
+    int64_t lanes = c->target->vector_bytes / 4;
+    s.parts = s.blocks == 1 && t->parallel ? c->target->cores : 1;
+    while (s.filters % (s.parts * lanes) && s.parts > 1)
+        s.parts--;
+    s.group = s.part_filters = s.filters / s.parts;
+    for (int64_t n = 4 * lanes; lanes > 1 && n >= lanes; n -= lanes)
+        if (s.part_filters % n == 0) {
+            s.group = n;
+            break;
+        }
     return s;
 }
 
-/* The matrix products of a block: [e, tile, group, filter], sum over channels. */
+/* The matrix products of a block, or a part: [e, tile, group, filter], sum over channels. */
 static LContract products(const Wino *s, LFunc *f, LBlock *at, const LTarget *target)
 {
-    int64_t e = (int64_t)s->side * s->side, groups = s->filters / s->group;
-    return (LContract){ .func = f, .at = at, .target = target, .n_index = 5, .n_out = 4, .n_operand = 2,
+    int64_t e = (int64_t)s->side * s->side, groups = s->part_filters / s->group;
+    return (LContract){ .func = f, .at = at, .target = target, .serial = true, .n_index = 5, .n_out = 4,
+                        .n_operand = 2,
                         .extent = { e, s->block, groups, s->group, s->channels },
-                        .out_stride = { s->block * s->filters, s->filters, s->group, 1, 0 },
+                        .out_stride = { s->block * s->part_filters, s->part_filters, s->group, 1, 0 },
                         .operand[0].stride = { s->block * s->channels, s->channels, 0, 0, 1 },
                         .operand[1].stride = { s->filters * s->channels, 0, s->group * s->channels, 1,
                                                s->group } };
 }
 
 /* The tile scheduler's choice for them, without what would want scratch or threads of its own. */
-static LTile products_tile(const Wino *s, const LContract *c)
+static LTile products_tile(const LContract *c)
 {
     LTile choice[24], t;
     int n = loop_contract_candidates(c, choice, 24), i = 0;
@@ -164,24 +170,37 @@ static LTile products_tile(const Wino *s, const LContract *c)
         if (t.pack[o] == PACK_WHOLE)
             t.pack[o] = PACK_NONE;
     t.split = -1;
-    t.parallel = s->blocks == 1 && s->t->parallel;
+    t.parallel = false;
     return t;
 }
 
 /* ---- price: cycles of one core, as tile_pick counts them ---- */
+
+/* As tile_cost prices a direct sum: half of the time on one core, half on the target's cores. Where blocks are
+ * dealt out, all cores read the taps' transforms (u bytes) that all of them made, after a fork of their own;
+ * where parts are, all read the image. */
+static double on_cores(const LContract *c, const Wino *s, double cost, double u)
+{
+    double cores = c->target->cores, pieces = (double)(s->blocks == 1 ? s->parts : s->lanes);
+    double share = ceil(pieces / cores) / pieces, last = (double)c->target->l3;
+    double moved = s->blocks == 1 ? 4 * (double)(s->total * s->m * s->m * s->channels) : u < last ? u : last;
+    double forked = cost * share + c->target->fork_cycles * (s->blocks == 1 ? 1 : 2) +
+                    moved / 64 * (1 - 1 / cores) * c->target->line_cycles;
+    return 0.5 * (cost + cores * (forked < cost ? forked : cost));
+}
 
 static double price(const LContract *c, const Winograd *w, LTile *t)
 {
     Wino s = sizes(c, t, w);
     LContract sub = products(&s, c->func, NULL, c->target);
     double lanes = (double)(c->target->vector_bytes / 4), side2 = s.side * s.side, m2 = s.m * s.m;
-    double tiles = (double)(s.blocks * s.block);
+    double tiles = (double)(s.blocks * s.block), parts = (double)s.parts;
     /* Instructions of a vector of one tile: loads and stores, and the sums of rows and columns. */
     double image = 2 * side2 + 2 * s.side * (s.m == 4 ? 12 : 4);
     double results = side2 + 2 * m2 + (s.side + s.m) * (s.m == 4 ? 11 : 4);
     double taps = 9 + 2 * side2;
-    double cost = products_tile(&s, &sub).cost * (double)s.blocks;
-    cost += tiles * ((double)s.channels * image + (double)s.filters * results) / lanes * 1.5;
+    double cost = products_tile(&sub).cost * (double)s.blocks * parts;
+    cost += tiles * (parts * (double)s.channels * image + (double)s.filters * results) / lanes * 1.5;
     cost += (double)(s.channels * s.filters) * taps / lanes;
     if (c->operand[w->taps].stride[w->filter] != 1) /* gathered one by one */
         cost += (double)(s.channels * s.filters) * 18;
@@ -195,7 +214,7 @@ static double price(const LContract *c, const Winograd *w, LTile *t)
         cost += 2 * v / 8 * (double)s.blocks;
     else if (u + v > cache)
         cost += u / 8 * (double)s.blocks;
-    return cost + 2000;
+    return on_cores(c, &s, cost + 2000, u);
 }
 
 /* Windows of results, if any, lie in one tile: along the image's sides, and dividing those of a tile. */
@@ -229,8 +248,6 @@ bool winograd_pick(const LContract *c, LTile *out)
             if (i && up(total, t.tiles) < LEAST_BLOCKS)
                 break;
             t.cost = price(c, &w, &t);
-            if (!i && t.cost < SMALL)
-                continue;
             if (out->cost == 0 || t.cost < out->cost)
                 *out = t;
         }
@@ -291,20 +308,21 @@ static LExpr *load(Wino *s, int operand, LBlock *at, LExpr *const *index)
     return lx_var(s->f, lb_let(s->f, at, "d", s->c->load(s->c->user, operand, at, index)));
 }
 
-static void emit_taps(Wino *s, LBlock *at)
+/* first: the first filter of the part. */
+static void emit_taps(Wino *s, LExpr *first, LBlock *at)
 {
     const LContract *c = s->c;
     LFunc *f = s->f;
     LBlock out = { 0 };
     LExpr *index[TILE_MAX_INDEX], *g[9], *u[WINOGRAD_MAX * WINOGRAD_MAX];
-    LStmt *channel = loop(f, &out, "c", s->channels, s->t->parallel && s->channels * s->filters > 1 << 13);
-    LStmt *group = loop(f, &channel->body, "g", s->filters / s->group, false);
+    LStmt *channel = loop(f, &out, "c", s->channels, s->t->parallel && s->parts == 1);
+    LStmt *group = loop(f, &channel->body, "g", s->part_filters / s->group, false);
     LStmt *lane = loop(f, &group->body, "o", s->group, false);
     LBlock *body = &lane->body;
     for (int k = 0; k < c->n_index; k++)
         index[k] = lx_i64(f, 0);
     index[s->w.channel] = lx_var(f, channel->var);
-    index[s->w.filter] = lx_add(f, scaled(f, lx_var(f, group->var), s->group), lx_var(f, lane->var));
+    index[s->w.filter] = sum3(f, first, scaled(f, lx_var(f, group->var), s->group), lx_var(f, lane->var));
     for (int i = 0; i < 9; i++) {
         int r[2] = { i / 3, i % 3 };
         for (int d = 0; d < 2; d++)
@@ -314,6 +332,7 @@ static void emit_taps(Wino *s, LBlock *at)
     both_ways(s, body, winograd_taps, 3, s->side, g, u);
     LExpr *to = sum3(f, scaled(f, lx_var(f, group->var), s->channels * s->group),
                      scaled(f, lx_var(f, channel->var), s->group), lx_var(f, lane->var));
+    to = lx_add(f, to, scaled(f, first, s->channels));
     for (int e = 0; e < s->side * s->side; e++)
         lb_store(f, body, f->scratch, lx_add(f, to, lx_i64(f, s->u_at + e * s->channels * s->filters)), u[e],
                  NULL);
@@ -354,7 +373,7 @@ static LStmt *tile_loop(Wino *s, LBlock *at, LExpr *block, bool results, LExpr *
                         LBlock **body)
 {
     LFunc *f = s->f;
-    LStmt *tiles = loop(f, at, "t", s->block, s->blocks == 1 && s->t->parallel);
+    LStmt *tiles = loop(f, at, "t", s->block, false);
     LExpr *tile = lx_add(f, scaled(f, block, s->block), lx_var(f, tiles->var));
     *body = &tiles->body;
     if (s->total % s->block) {
@@ -409,8 +428,7 @@ static void store_results(const Wino *s, LBlock *at, LExpr *const *index, LExpr 
     c->store_window(c->user, at, index, value);
 }
 
-
-static void emit_results(Wino *s, LExpr *block, LExpr *p_at, LBlock *at)
+static void emit_results(Wino *s, LExpr *block, LExpr *first, LExpr *p_at, LBlock *at)
 {
     const LContract *c = s->c;
     LFunc *f = s->f;
@@ -418,12 +436,12 @@ static void emit_results(Wino *s, LExpr *block, LExpr *p_at, LBlock *at)
     LExpr *index[TILE_MAX_INDEX], *fresh[2], *base[2], *p[WINOGRAD_MAX * WINOGRAD_MAX],
         *y[WINOGRAD_MAX * WINOGRAD_MAX];
     LStmt *tiles = tile_loop(s, &out, block, true, index, fresh, &body);
-    LStmt *filter = loop(f, body, "o", s->filters, false);
+    LStmt *filter = loop(f, body, "o", s->part_filters, false);
     body = &filter->body;
-    index[s->w.filter] = lx_var(f, filter->var);
-    LExpr *from = sum3(f, p_at, scaled(f, lx_var(f, tiles->var), s->filters), lx_var(f, filter->var));
+    index[s->w.filter] = lx_add(f, first, lx_var(f, filter->var));
+    LExpr *from = sum3(f, p_at, scaled(f, lx_var(f, tiles->var), s->part_filters), lx_var(f, filter->var));
     for (int e = 0; e < s->side * s->side; e++) {
-        LExpr *x = lx_load(f, f->scratch, lx_add(f, from, lx_i64(f, e * s->block * s->filters)), 1, NULL);
+        LExpr *x = lx_load(f, f->scratch, lx_add(f, from, lx_i64(f, e * s->block * s->part_filters)), 1, NULL);
         p[e] = lx_var(f, lb_let(f, body, "p", x));
     }
     both_ways(s, body, winograd_products, s->side, s->m, p, y);
@@ -475,14 +493,15 @@ static void product_store(void *user, LBlock *at, LExpr *const *index, LExpr *va
     lb_store(p->s->f, at, p->s->f->scratch, to, value, NULL);
 }
 
-static void emit_products(Wino *s, LExpr *v_at, LExpr *p_at, LBlock *at)
+static void emit_products(Wino *s, LExpr *first, LExpr *v_at, LExpr *p_at, LBlock *at)
 {
     LContract sub = products(s, s->f, at, s->c->target);
-    Products user = { s, &sub, { v_at, lx_i64(s->f, s->u_at), p_at } };
+    LExpr *u_at = lx_add(s->f, scaled(s->f, first, s->channels), lx_i64(s->f, s->u_at));
+    Products user = { s, &sub, { v_at, u_at, p_at } };
     sub.user = &user;
     sub.load = product_load;
     sub.store = product_store;
-    LTile t = products_tile(s, &sub);
+    LTile t = products_tile(&sub);
     loop_contract_emit(&sub, &t);
 }
 
@@ -495,32 +514,37 @@ void winograd_emit(const LContract *c, const LTile *t)
         return;
     Wino s = sizes(c, t, &w);
     int64_t side2 = (int64_t)s.side * s.side;
-    int64_t v_size = side2 * s.block * s.channels, p_size = side2 * s.block * s.filters;
-    int64_t align = NNR_ALIGN / 4;
+    int64_t v_size = side2 * s.block * s.channels, p_size = side2 * s.block * s.part_filters;
+    int64_t align = NNR_ALIGN / 4, shares = s.blocks == 1 ? s.parts : s.lanes;
     s.c = c;
     s.lane_size = (up(v_size, align) + up(p_size, align)) * align;
     s.u_at = lfunc_scratch(f, side2 * s.channels * s.filters * 4);
-    s.v_at = lfunc_scratch(f, s.lane_size * s.lanes * 4);
+    s.v_at = lfunc_scratch(f, s.lane_size * shares * 4);
     s.p_at = s.v_at + up(v_size, align) * align;
     lb_note(f, c->at, loop_tile_words(t, f->arena));
-    emit_taps(&s, c->at);
-    if (s.blocks == 1) {
-        LExpr *zero = lx_i64(f, 0), *v_at = lx_i64(f, s.v_at), *p_at = lx_i64(f, s.p_at);
-        emit_image(&s, zero, v_at, c->at);
-        emit_products(&s, v_at, p_at, c->at);
-        emit_results(&s, zero, p_at, c->at);
-        return;
+    LExpr *zero = lx_i64(f, 0), *block = zero, *first = zero, *number = zero;
+    LBlock *at = c->at;
+    if (s.blocks > 1 || s.parts == 1)
+        emit_taps(&s, zero, at);
+    if (shares > 1) {
+        LStmt *lane = loop(f, at, s.blocks == 1 ? "part" : "lane", shares, t->parallel);
+        number = lx_var(f, lane->var);
+        at = &lane->body;
     }
-    LStmt *lane = loop(f, c->at, "lane", s.lanes, t->parallel);
-    LExpr *number = lx_var(f, lane->var), *skip = scaled(f, number, s.lane_size);
-    /* Lane i takes blocks [i * blocks / lanes, (i + 1) * blocks / lanes). */
-    LExpr *lanes = lx_i64(f, s.lanes);
-    LExpr *from = lx_bin(f, LX_DIV, scaled(f, number, s.blocks), lanes);
-    LExpr *to = lx_bin(f, LX_DIV, scaled(f, lx_add(f, number, lx_i64(f, 1)), s.blocks), lanes);
-    LStmt *blocks = lb_for(f, &lane->body, "block", from, to, 1, LF_SERIAL);
-    LExpr *block = lx_var(f, blocks->var), *v_at = lx_add(f, skip, lx_i64(f, s.v_at));
+    if (s.blocks > 1) { /* lane i takes blocks [i * blocks / lanes, (i + 1) * blocks / lanes) */
+        LExpr *lanes = lx_i64(f, s.lanes);
+        LExpr *from = lx_bin(f, LX_DIV, scaled(f, number, s.blocks), lanes);
+        LExpr *to = lx_bin(f, LX_DIV, scaled(f, lx_add(f, number, lx_i64(f, 1)), s.blocks), lanes);
+        LStmt *blocks = lb_for(f, at, "block", from, to, 1, LF_SERIAL);
+        block = lx_var(f, blocks->var);
+        at = &blocks->body;
+    } else if (s.parts > 1) {
+        first = lx_var(f, lb_let(f, at, "filter", scaled(f, number, s.part_filters)));
+        emit_taps(&s, first, at);
+    }
+    LExpr *skip = scaled(f, number, s.lane_size), *v_at = lx_add(f, skip, lx_i64(f, s.v_at));
     LExpr *p_at = lx_add(f, skip, lx_i64(f, s.p_at));
-    emit_image(&s, block, v_at, &blocks->body);
-    emit_products(&s, v_at, p_at, &blocks->body);
-    emit_results(&s, block, p_at, &blocks->body);
+    emit_image(&s, block, v_at, at);
+    emit_products(&s, first, v_at, p_at, at);
+    emit_results(&s, block, first, p_at, at);
 }

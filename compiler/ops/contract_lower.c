@@ -230,6 +230,20 @@ static bool same_for_all_blocks(const ContractLower *c, int operand)
     return k >= 0;
 }
 
+/* A variable that this graph only reads. */
+static bool stays_as_it_is(const Lower *lw, const Node *operand)
+{
+    const Node *var = node_storage(operand);
+    if (var->op != &op_var)
+        return false;
+    for (int i = 0; i < lw->graph->nodes.len; i++) {
+        const Node *n = lw->graph->nodes.data[i];
+        if (n->op == &op_update && n->attr[0].var == var->attr[0].var)
+            return false;
+    }
+    return true;
+}
+
 void lower_contract(Lower *lw)
 {
     ContractLower c = contract_part(lw);
@@ -242,6 +256,8 @@ void lower_contract(Lower *lw)
             lc.panels_at[o] = lw->block->panels;
             lc.rounds = lw->block->rounds;
         }
+    for (int o = 0; o < map->n_operand; o++)
+        lc.still[o] = stays_as_it_is(lw, o ? c.node->in[c.node->n_in - 1] : c.node->in[0]);
     lower_frames(lw);
     contract_describe(map, in, &lc);
     if (c.windows)

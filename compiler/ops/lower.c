@@ -1,5 +1,6 @@
 /* Lowering one kernel: values by index, buffers, bindings, random keys, and the choice of the kernel's
  * lowering. See lower.h for what hooks may rely on. */
+#include "loop/cores.h"
 #include "ops/lower.h"
 #include "loop/expr.h"
 #include "ops/kernel.h"
@@ -404,6 +405,11 @@ static void count_work(Lower *lw)
     const LTraffic *t = lfunc_traffic(f, lw->arena);
     for (int i = 0; i < f->params.len; i++)
         f->bytes += t[i].read + t[i].written;
+}
+
+bool lower_may_fork(const Lower *lw, int64_t operations)
+{
+    return cores_may_fork(lw->target, (double)operations * 4 / lw->target->vector_bytes);
 }
 
 static void prepend_head(Lower *lw)

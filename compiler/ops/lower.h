@@ -56,6 +56,9 @@ void lower_release(Lower *lw, int mark);    /* ... and back to it */
 /* Key of a rand node as a u64 expression (computed once, at the head of the function). */
 LExpr *lower_rand_key(Lower *lw, const Node *node);
 LKind lower_kind(DType dtype);
+/* May loops of so many elementary operations be worth a fork? Which parallel loops do fork is decided for a
+ * whole entry (loop/cores.h). */
+bool lower_may_fork(const Lower *lw, int64_t operations);
 
 /* The loop function of a fused kernel; sets kernel->scratch_bytes. Buffers used are reported in *bufs
  * in parameter order (node, write). Dispatches on the kernel's kind: ops/lower_map.c, lower_rows.c,

@@ -394,7 +394,7 @@ static bool worth_threads(const Chain *c)
         const Node *n = c->chain->nodes.data[i];
         work += n->op->work ? n->op->work(n) : type_count(&n->type);
     }
-    return work >= LOWER_PARALLEL_WORK;
+    return lower_may_fork(c->lw, work);
 }
 
 static void write_chain(Chain *c)

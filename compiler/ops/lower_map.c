@@ -12,7 +12,7 @@
 #include "ops/lower_parts.h"
 #include <string.h>
 
-enum { MAX_BOXES = 64, BLOCK = 8192, BLOCK_MIN = 1024, BLOCK_STEP = 16 };
+enum { MAX_BOXES = 64, BLOCK = 8192, BLOCK_MIN = 256, BLOCK_STEP = 16, EVEN = 8 };
 
 typedef struct {
     int64_t lo[MAX_RANK], hi[MAX_RANK];
@@ -222,13 +222,16 @@ static LStmt *loop_over(LFunc *f, LBlock *at, LVar *v, int64_t extent, LForKind 
     return s;
 }
 
-/* A block of whole vectors that divides n, so that no block is shorter, where there is one. */
+/* Blocks of whole vectors, a multiple of EVEN of them, so that no core waits for another; where there are such,
+ * blocks that divide n, so that none is shorter. */
 static int64_t block_size(int64_t n)
 {
-    for (int64_t b = BLOCK; b >= BLOCK_MIN; b -= BLOCK_STEP)
-        if (n % b == 0)
-            return b;
-    return BLOCK;
+    int64_t least = (n + EVEN * BLOCK - 1) / (EVEN * BLOCK) * EVEN;
+    for (int64_t count = least; count <= 4 * least && n / count >= BLOCK_MIN; count += EVEN)
+        if (n % count == 0 && n / count % BLOCK_STEP == 0)
+            return n / count;
+    int64_t size = ((n + least - 1) / least + BLOCK_STEP - 1) / BLOCK_STEP * BLOCK_STEP;
+    return size > BLOCK_MIN ? size : BLOCK_MIN;
 }
 
 /* A flat loop in parallel: blocks of a fixed size, each a serial loop. */
@@ -249,7 +252,7 @@ static void write_loops(Lower *lw, Body *body, int n)
     int64_t work = lower_cost(&body->block);
     for (int d = 0; d < n; d++)
         work *= body->extent[d];
-    bool parallel = work >= LOWER_PARALLEL_WORK;
+    bool parallel = lower_may_fork(lw, work);
     if (parallel && n == 1 && body->extent[0] >= 2 * BLOCK_MIN) {
         blocked_loop(f, lw->at, body);
         return;

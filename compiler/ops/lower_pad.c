@@ -67,7 +67,7 @@ static void fill(Lower *lw, const Node *pad, LBuf *buf, int d, int64_t lo, int64
     if (lo == hi)
         return;
     LExpr *at = lx_i64(f, lo * stride[d]);
-    LForKind kind = s / pad->type.dim[d] * (hi - lo) >= LOWER_PARALLEL_WORK ? LF_PARALLEL : LF_SERIAL;
+    LForKind kind = lower_may_fork(lw, s / pad->type.dim[d] * (hi - lo)) ? LF_PARALLEL : LF_SERIAL;
     for (int i = 0; i < d; i++) {
         int64_t first = pad->attr[0].ints.v[i], count = pad->in[0]->type.dim[i];
         LExpr *turn = turns(lw, "f", count, kind);

@@ -66,10 +66,6 @@ void lower_frames(Lower *lw);
 
 /* Operations an element of the block's statements costs, roughly: math functions count more. */
 int64_t lower_cost(const LBlock *block);
-/* Work (elements times cost) from which a parallel loop pays: some three microseconds of vector code. A
- * serial loop between parallel ones costs more than its own time: half of what it reads lies in other cores' caches. */
-enum { LOWER_PARALLEL_WORK = 1 << 16 };
-
 /* ---- reductions (lower_fold.c): an accumulator a reduction; the vectoriser gives it lanes ---- */
 typedef struct {
     const Node *node;

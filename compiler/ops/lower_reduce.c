@@ -255,7 +255,7 @@ static void reduce_columns(Reduce *r)
     lw->at = inside;
     lower_loop(lw, "c", zero, k.width, column_end, &k);
     lw->at = body;
-    bool big = r->kept * r->total >= LOWER_PARALLEL_WORK;
+    bool big = lower_may_fork(lw, r->kept * r->total);
     if (big && (chunks || grid))
         (chunks ? chunks : grid)->for_kind = LF_PARALLEL;
 }
@@ -341,7 +341,7 @@ static void reduce_runs(Reduce *r)
     LFunc *f = lw->func;
     int64_t runs = r->total / r->run, cut = runs > 1 ? runs : r->run;
     choose_chunks(r, cut, r->total / cut, r->kept);
-    bool big = r->kept * r->total >= LOWER_PARALLEL_WORK, chunked = r->chunks > 1;
+    bool big = lower_may_fork(lw, r->kept * r->total), chunked = r->chunks > 1;
     if (chunked)
         r->scratch = lfunc_scratch(f, r->kept * r->chunks * 2 * r->n_red * 4);
     LBlock *body = lw->at;

@@ -301,7 +301,7 @@ void lower_rows(Lower *lw)
     write_row(&r);
     lower_release(lw, mark);
     LStmt *grid = outer ? outer : loop;
-    if (grid && !block && r.rows * r.cols * lower_cost(&grid->body) >= LOWER_PARALLEL_WORK)
+    if (grid && !block && lower_may_fork(lw, r.rows * r.cols * lower_cost(&grid->body)))
         grid->for_kind = LF_PARALLEL;
     lw->at = outside;
 }

@@ -5,11 +5,9 @@
 #include "ops/lower.h"
 #include "ops/rules.h"
 
-/* Below this much work a parallel region costs more than it saves. */
-enum { PARALLEL_WORK = 1 << 15 };
-static inline LForKind opaque_loop(int64_t work)
+static inline LForKind opaque_loop(const Lower *lw, int64_t work)
 {
-    return work >= PARALLEL_WORK ? LF_PARALLEL : LF_SERIAL;
+    return lower_may_fork(lw, work) ? LF_PARALLEL : LF_SERIAL;
 }
 
 /* The memory an operand of an opaque node is read from: stored, or a view of what is. */

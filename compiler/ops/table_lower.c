@@ -11,7 +11,7 @@ void gather_lower(Lower *lw, const Node *n)
     const Type *table = &n->in[0]->type;
     int64_t width = shape_span(table, 1, table->rank), count = type_count(&n->in[1]->type);
     LBuf *from = opaque_in(lw, n, 0), *indices = opaque_in(lw, n, 1), *to = opaque_out(lw, n);
-    LExpr *i = opaque_for(lw, "i", count, opaque_loop(count * width));
+    LExpr *i = opaque_for(lw, "i", count, opaque_loop(lw, count * width));
     LExpr *row = opaque_clamp(f, lx_load(f, indices, i, 1, NULL), table->dim[0]);
     row = lx_var(f, lb_let(f, lw->at, "row", lx_mul(f, row, lx_i64(f, width))));
     LExpr *k = opaque_for(lw, "k", width, LF_SERIAL);
@@ -28,7 +28,7 @@ void scatter_add_lower(Lower *lw, const Node *n)
     LBlock *top = lw->at;
     int64_t rows = n->type.dim[0], width = shape_span(&n->type, 1, n->type.rank);
     int64_t count = type_count(&n->in[1]->type);
-    int64_t blocks = opaque_loop(count * width) == LF_PARALLEL ? SCATTER_BLOCKS : 1;
+    int64_t blocks = opaque_loop(lw, count * width) == LF_PARALLEL ? SCATTER_BLOCKS : 1;
     int64_t size = (rows + blocks - 1) / blocks;
     LBuf *values = opaque_in(lw, n, 0), *indices = opaque_in(lw, n, 1), *to = opaque_out(lw, n);
     LExpr *zero = n->type.dtype == DT_F32 ? lx_float(f, 0) : lx_int(f, LK_I32, 0);
@@ -65,7 +65,7 @@ void argsort_lower(Lower *lw, const Node *n)
     bool descending = n->attr[1].i != 0;
     int64_t count = x->dim[axis], inner = shape_span(x, axis + 1, x->rank), outer = shape_span(x, 0, axis);
     LBuf *from = opaque_in(lw, n, 0), *to = opaque_out(lw, n);
-    LExpr *o = opaque_for(lw, "o", outer, opaque_loop(type_count(x) * count));
+    LExpr *o = opaque_for(lw, "o", outer, opaque_loop(lw, type_count(x) * count));
     LExpr *i = opaque_for(lw, "i", inner, LF_SERIAL);
     LExpr *base = lx_add(f, lx_mul(f, o, lx_i64(f, count * inner)), i);
     base = lx_var(f, lb_let(f, lw->at, "base", base));
@@ -97,7 +97,7 @@ void take_along_lower(Lower *lw, const Node *n)
     int64_t outer = shape_span(x, 0, axis), inner = shape_span(x, axis + 1, x->rank);
     int64_t count = n->type.dim[axis];
     LBuf *from = opaque_in(lw, n, 0), *indices = opaque_in(lw, n, 1), *to = opaque_out(lw, n);
-    LExpr *o = opaque_for(lw, "o", outer, opaque_loop(type_count(&n->type)));
+    LExpr *o = opaque_for(lw, "o", outer, opaque_loop(lw, type_count(&n->type)));
     LExpr *k = opaque_for(lw, "k", count, LF_SERIAL);
     LExpr *i = opaque_for(lw, "i", inner, LF_SERIAL);
     LExpr *at = lx_add(f, lx_mul(f, o, lx_i64(f, count)), k);

@@ -28,7 +28,7 @@ static Windows windows_of(Lower *lw, const Node *n, const Type *x)
     return w;
 }
 
-static LForKind loop_kind(const Windows *w) { return opaque_loop(type_count(&w->out) * window_elements(w->n)); }
+static LForKind loop_kind(const Windows *w) { return opaque_loop(w->lw, type_count(&w->out) * window_elements(w->n)); }
 
 /* Loops over the windows of axes [from, outer): one flattened loop over all but the last, and one over
  * the last. Adds the offset of a window's first element to *base and returns its number among them. */

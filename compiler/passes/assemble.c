@@ -5,6 +5,7 @@
  * Requires: graphs fused and ordered. Establishes: an LProgram that names no node; equal functions of
  * several entry points are one; LBuf.noalias where no call lets a written buffer overlap another. */
 #include "graph/layout.h"
+#include "loop/cores.h"
 #include "ops/lower.h"
 #include "passes/passes.h"
 #include <ctype.h>
@@ -224,6 +225,7 @@ static LFunc *share_func(Assembly *as, const Graph *g, LFunc *f)
     return f;
 }
 
+/* The call of kernel k, with a function of its own. */
 static LCall make_call(Assembly *as, const Graph *g, const LEntry *e, const KernelDeps *deps, int k,
                        const Lowered *low)
 {
@@ -234,7 +236,7 @@ static LCall make_call(Assembly *as, const Graph *g, const LEntry *e, const Kern
     if (f->params.len > low->n_bufs)
         call.args[low->n_bufs] = (LRef){ LR_ARENA, 0, g->kernels.data[k]->scratch_offset };
     set_noalias(f, call.args);
-    call.func = share_func(as, g, f);
+    call.func = f;
     return call;
 }
 
@@ -267,8 +269,13 @@ static bool add_entry(Assembly *as, Graph *g)
     e->arena_bytes = g->arena_bytes;
     add_signature(as, g, e);
     const KernelDeps *deps = kernel_deps(as->arena, g);
+    LCall *calls = ARENA_ARRAY(as->arena, LCall, g->kernels.len + 1);
+    for (int k = 0; k < g->kernels.len; k++)
+        calls[k] = make_call(as, g, e, deps, k, &low[k]);
+    cores_choose(calls, g->kernels.len, as->target, as->arena);
     for (int k = 0; k < g->kernels.len; k++) {
-        lentry_add_call(as->program, e, make_call(as, g, e, deps, k, &low[k]));
+        calls[k].func = share_func(as, g, calls[k].func);
+        lentry_add_call(as->program, e, calls[k]);
     }
     VEC_PUSH(as->arena, &as->program->entries, e);
     return true;

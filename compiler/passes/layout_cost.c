@@ -102,7 +102,7 @@ LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const
 
 static double ask(LayoutCosts *c, const Contract *map, const Type *const *in)
 {
-    LContract lc = { .target = c->target };
+    LContract lc = { .target = c->target, .still = { true, true } };
     Question q;
     memset(&q, 0, sizeof q);
     contract_describe(map, in, &lc);

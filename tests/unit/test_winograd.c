@@ -177,6 +177,7 @@ static void agrees(void **state)
     static const Case CASES[] = {
         { 1, 4, 4, 16, 16, false, false },  { 1, 8, 8, 16, 16, true, false },   { 2, 7, 6, 16, 20, false, true },
         { 1, 5, 9, 32, 16, true, true },    { 3, 4, 10, 17, 16, false, false }, { 2, 11, 4, 48, 16, true, false },
+        { 1, 6, 7, 64, 16, false, false }, /* as one block: in four parts of 16 filters */
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
@@ -187,6 +188,7 @@ static void agrees(void **state)
                 if (block[b] > tiles)
                     continue;
                 assert_true(run(&CASES[i], &LTARGET_X86_V4, m, block[b], NULL) < 1e-5);
+                assert_true(run(&CASES[i], &LTARGET_X86_V4, m, tiles, NULL) < 1e-5);
                 assert_true(run(&CASES[i], &LTARGET_GENERIC, m, tiles, NULL) < 1e-5);
             }
         }

@@ -28,7 +28,6 @@ static void fetch_panel(Tiler *m, int o, LExpr *const *base, const TileSpot *spo
         return;
     }
     LExpr *index[TILE_MAX_INDEX];
-    LBlock lets = { 0 };
     for (int k = 0; k < c->n_index; k++)
         index[k] = base[k];
     if (t->pack[o] == PACK_PIECE)
@@ -36,9 +35,7 @@ static void fetch_panel(Tiler *m, int o, LExpr *const *base, const TileSpot *spo
     else
         index[t->vec] = lx_add(f, index[t->vec], lx_i64(f, tile_width(t)));
     index[t->vec] = lx_add(f, index[t->vec], lx_i64(f, lane));
-    LExpr *value = c->load(c->user, o, &lets, index);
-    if (value->op == LX_LOAD && !lets.len)
-        lb_prefetch(f, at, (LBuf *)value->buf, value->a);
+    tile_fetch_operand(m, o, index, at);
 }
 
 /* ---- results ---- */

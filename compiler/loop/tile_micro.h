@@ -79,6 +79,8 @@ void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at);
 int64_t tile_ahead_steps(const Tiler *m, const TileSums *a, const TileSpot *spot, int64_t steps);
 void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const *base, int k, LExpr *step,
                 int64_t fetching, int64_t steps, LBlock *at);
+/* Asks for operand o's element at an index, where it is a mere load. */
+void tile_fetch_operand(Tiler *m, int o, LExpr *const *index, LBlock *at);
 /* Asks for the rows' next lines, at one step of the sum. */
 void tile_fetch_rows(Tiler *m, const TileSums *a, LExpr *const *index, LBlock *at);
 /* Stores the sums. */

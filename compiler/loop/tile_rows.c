@@ -46,6 +46,24 @@ static bool find_rows(const Tiler *m, const TileSums *a, int o, Rows *rows)
            bytes_of(c, o) > 0.75 * (double)c->target->l2;
 }
 
+void tile_fetch_operand(Tiler *m, int o, LExpr *const *index, LBlock *at)
+{
+    LContract *c = m->c;
+    LBlock lets = { 0 };
+    LExpr *value = c->load(c->user, o, &lets, index);
+    for (int i = 0; i < lets.len; i++) {
+        LStmt *s = lets.data[i];
+        if (value->op == LX_VAR && s->var == value->var) /* the value has a name */
+            value = s->value;
+        else if (s->var->type.kind == LK_I64 && !lx_reads_memory(s->value)) /* its place is made of it */
+            lb_append(m->f, at, s);
+        else
+            return;
+    }
+    if (value->op == LX_LOAD)
+        lb_prefetch(m->f, at, (LBuf *)value->buf, value->a);
+}
+
 static void fetch_line(Tiler *m, const TileSums *a, int o, const Rows *rows, LExpr *const *base, LExpr *line, LBlock *at)
 {
     LContract *c = m->c;
@@ -61,19 +79,7 @@ static void fetch_line(Tiler *m, const TileSums *a, int o, const Rows *rows, LEx
     index[last] = lx_add(f, index[last], both ? lx_bin(f, LX_MOD, row, lx_i64(f, a->n0)) : row);
     index[rows->inside] = lx_mul(f, lx_bin(f, LX_MOD, line, in_row), lx_i64(f, LINE));
     index[rows->outside] = lx_add(f, index[rows->outside], lx_i64(f, rows->distance));
-    LBlock lets = { 0 };
-    LExpr *value = c->load(c->user, o, &lets, index);
-    for (int i = 0; i < lets.len; i++) {
-        LStmt *s = lets.data[i];
-        if (value->op == LX_VAR && s->var == value->var) /* the value has a name */
-            value = s->value;
-        else if (s->var->type.kind == LK_I64 && !lx_reads_memory(s->value)) /* its place is made of it */
-            lb_append(f, at, s);
-        else
-            return;
-    }
-    if (value->op == LX_LOAD)
-        lb_prefetch(f, at, (LBuf *)value->buf, value->a);
+    tile_fetch_operand(m, o, index, at);
 }
 
 void tile_fetch_rows(Tiler *m, const TileSums *a, LExpr *const *index, LBlock *at)

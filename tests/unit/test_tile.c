@@ -46,7 +46,7 @@ static LExpr *load(void *user, int o, LBlock *at, LExpr *const *index)
     LExpr *x = lx_load(f, c->in[o], affine(f, k->operand[o].base, k->operand[o].stride, k->n_index, index), 1,
                        NULL);
     if (!k->prologue)
-        return x;
+        return o ? lx_var(f, lb_let(f, at, "x", x)) : x; /* with a name, as lowering gives it, and without */
     LVar *v = lb_let(f, at, "p", lx_fma(f, x, lx_float(f, 2), lx_float(f, 1))); /* 0 does not stay 0 */
     return lx_bin(f, LX_MAX, lx_var(f, v), lx_float(f, -3));
 }

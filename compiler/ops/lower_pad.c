@@ -10,7 +10,17 @@ const Node *kernel_windows(const Kernel *k)
     return NULL;
 }
 
-/* The node whose positions a kernel walks: the windows of its contraction, that itself, or its first result that pads nothing. */
+static bool without_gaps(const Node *pad)
+{
+    for (int d = 0; d < pad->type.rank; d++)
+        if (pad->attr[0].ints.v[d] < 0 || pad->attr[1].ints.v[d] < 0 || pad->attr[2].ints.v[d])
+            return false;
+    return true;
+}
+
+/* The node whose positions a kernel walks: the windows of its contraction, that itself, its first result that
+ * pads nothing, or, where there is none, what its pad pads: over the padded space it would meet the frame's edges
+ * everywhere. */
 static const Node *walked(const Kernel *k)
 {
     const Node *windows = kernel_windows(k);
@@ -22,7 +32,8 @@ static const Node *walked(const Kernel *k)
     for (int i = 0; i < k->results.len; i++)
         if (k->results.data[i]->op != &op_pad)
             return k->results.data[i];
-    return k->results.data[0];
+    const Node *pad = k->results.data[0];
+    return pad->op == &op_pad && without_gaps(pad) ? pad->in[0] : pad;
 }
 
 bool kernel_pads_in_place(const Kernel *k, const Node *result)

@@ -26,10 +26,14 @@ static double part_read(const LContract *c, const LTile *t, int o, const TileDim
     return part;
 }
 
-/* Cycles that a core waits for lines beyond its share. */
+/* Cycles that a core waits for lines beyond its share. Where the epilogue reads from afar, as an update of a
+ * parameter does, its lines are the most, and they belong to the cores that read the parameter forwards: cut along
+ * the lanes, which is the grid's order anyway. */
 static double wait_cycles(const LContract *c, const LTile *t, const TileDim *dim, int n)
 {
     double sum = 0, own = 1.0 / c->target->cores;
+    if (c->far_reads)
+        return 0;
     for (int o = 0; o < c->n_operand; o++) {
         bool still = c->still[o] && t->pack[o] != PACK_WHOLE; /* panels are made in every call */
         double more = part_read(c, t, o, dim, n) - own;

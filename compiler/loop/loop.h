@@ -191,6 +191,7 @@ typedef struct {
     const char *features;  /* beyond what the cpu has ("+v"), or NULL */
     const struct LTuning *tuning; /* schedules found by measuring (loop/tile.h), or NULL */
     bool no_winograd;      /* keep to direct sums (nnc --no-winograd) */
+    struct LTileMemo *memo; /* schedules that were asked for before (loop/tile.h), or NULL */
 } LTarget;
 extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8,
     LTARGET_RISCV64, LTARGET_RISCV64_V;

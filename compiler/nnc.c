@@ -161,11 +161,12 @@ static int choose_target(nnc *n)
                                      "; or name a processor with --target-cpu", o->target);
     if (!n->target)
         return report(n, why);
-    LTarget *own = ARENA_NEW(n->arena, LTarget);
-    *own = *n->target;
-    own->no_winograd = o->no_winograd;
-    own->memo = tile_memo_new(n->arena);
-    n->target = own;
+    if (o->no_winograd) {
+        LTarget *direct = ARENA_NEW(n->arena, LTarget);
+        *direct = *n->target;
+        direct->no_winograd = true;
+        n->target = direct;
+    }
     return 0;
 }
 
@@ -304,7 +305,8 @@ static int after_pass(nnc *n, const Pass *pass, Graph *g)
 
 static int run_pass(nnc *n, const Pass *pass, Graph *g)
 {
-    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_fuse = n->opt.no_fuse };
+    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_fuse = n->opt.no_fuse,
+                    .no_chunks = n->opt.no_chunks };
     Mark since = mark(n);
     bool ok = pass->run(&ctx, g);
     stage(n, pass->name, since);

@@ -42,6 +42,7 @@ typedef struct {
     bool debug;         /* machine code carries the lines of the .nn file (DWARF; back end llvm) */
     bool no_fuse;       /* every operation a kernel of its own */
     bool no_winograd;   /* 3x3 convolutions as direct sums only: slower, the last bits more exact */
+    bool no_chunks;     /* every kernel for the whole batch at once */
     bool no_layout;     /* parameters row major in memory, as they are declared */
     bool verify;        /* run the IR verifiers after every pass */
     bool split_calls;   /* every kernel call an entry point too, behind the others: to time them one by one */

@@ -136,13 +136,13 @@ static void add_entry(LProgram *p, LFunc *f)
         if (buf->role == LB_IN && small) {
             e->in = ARENA_NEW(p->arena, nnr_info);
             e->in[e->n_in++] = info;
-            call.args[i] = (LRef){ LR_INPUT, 0, 0 };
+            call.args[i] = (LRef){ LR_INPUT, 0, 0, 0 };
         } else if (buf->role == LB_OUT && i == 1) {
             e->out = ARENA_NEW(p->arena, nnr_info);
             e->out[e->n_out++] = info;
-            call.args[i] = (LRef){ LR_OUTPUT, 0, 0 };
+            call.args[i] = (LRef){ LR_OUTPUT, 0, 0, 0 };
         } else {
-            call.args[i] = (LRef){ LR_ARENA, 0, e->arena_bytes };
+            call.args[i] = (LRef){ LR_ARENA, 0, e->arena_bytes, 0 };
             e->arena_bytes += (buf->count * 4 + NNR_ALIGN - 1) / NNR_ALIGN * NNR_ALIGN;
         }
     }

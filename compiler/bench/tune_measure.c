@@ -58,15 +58,14 @@ static LProgram *candidate_program(Arena *arena, const LTarget *target, void *us
     for (int j = 0; j < w->contraction->n_tiles; j++) {
         int from = same_memory(w->search, w->contraction, j) ? j : 0;
         const LEntry *whole = nnc_program(w->search->variant[from])->entries.data[w->contraction->entry];
-        LCall call = whole->calls.data[w->contraction->call];
         LFunc *f = ARENA_NEW(arena, LFunc);
-        *f = *call.func;
+        *f = *whole->calls.data[w->contraction->call].func;
         f->name = arena_printf(arena, "candidate_%d", j);
-        call.func = f;
         LEntry *e = lentry_without_calls(arena, whole);
         e->name = e->c_name = arena_printf(arena, "run_candidate_%d", j);
         e->kind = NNR_INFER; /* no state to go back to */
-        lentry_add_call(p, e, call);
+        lentry_take_call(p, e, whole, w->contraction->call);
+        e->calls.data[0].func = f;
         VEC_PUSH(arena, &p->funcs, f);
         VEC_PUSH(arena, &p->entries, e);
     }
@@ -118,7 +117,8 @@ static const void *place(const Stage *s, const LProgram *p, const LRef *at)
     switch (at->kind) {
     case LR_INPUT: return s->timed.in[at->index];
     case LR_OUTPUT: return s->timed.out[at->index];
-    case LR_ARENA: return (const char *)s->timed.arena + at->offset;
+    case LR_ARENA:
+    case LR_LANE: return (const char *)s->timed.arena + at->offset; /* of a lane: somewhere in the arena */
     default: break;
     }
     const LGlobal *g = &p->globals[at->index];

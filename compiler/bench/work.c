@@ -2,13 +2,16 @@
  *
  * An entry point is called again and again, so every byte it touches was touched before, in this call or
  * the last. Of d bytes touched in turns, a cache of c bytes can at best still hold the share c / d when
- * their turn comes again (Belady, 1966); each level supplies what the smaller ones cannot. */
+ * their turn comes again (Belady, 1966); each level supplies what the smaller ones cannot. The calls of a run
+ * (LRun) follow one another chunk by chunk: between two of its calls lies what one chunk touches, and what it
+ * keeps in a lane's own memory comes round with every chunk. */
 #include "bench/bench.h"
 
 typedef struct {
-    Region *region;
+    Region *region; /* bytes of one chunk, where the call is in a run */
     int n;
-    double touched;
+    double touched, chunks;
+    const LRun *run;
 } Touch; /* of a call */
 
 static int64_t buffer_bytes(const LBuf *b)
@@ -44,13 +47,31 @@ static void add_levels(Work *w, const Machine *m, double bytes, double distance)
     }
 }
 
+/* The same within a run, going back from call k; when a chunk before this one touched it, that is all the way
+ * round. 0: no call of the run touches it again. */
+static double distance_in_run(const Touch *t, int k, const Region *r)
+{
+    const LRun *run = t[k].run;
+    double sum = t[k].touched;
+    for (int back = 1; back <= run->count; back++) {
+        int before = run->first + (k - run->first - back + 2 * run->count) % run->count;
+        sum += back < run->count ? t[before].touched : 0;
+        bool same_chunk = before < k;
+        if (touches(&t[before], r) && (same_chunk || r->at.step == 0))
+            return sum;
+    }
+    return 0;
+}
+
 /* Bytes touched since region r of call k was touched last; n calls follow one another in a circle. */
 static double distance_of(const Touch *t, int n, int k, const Region *r)
 {
-    double sum = t[k].touched;
+    double near = t[k].run ? distance_in_run(t, k, r) : 0, sum = t[k].touched * t[k].chunks;
+    if (near > 0)
+        return near;
     for (int back = 1; back <= n; back++) {
         const Touch *before = &t[(k - back + 2 * n) % n];
-        sum += back < n ? before->touched : 0;
+        sum += back < n ? before->touched * before->chunks : 0;
         if (touches(before, r))
             break;
     }
@@ -65,6 +86,8 @@ static Touch *touches_of(Arena *arena, const LEntry *e)
         const LFunc *f = call->func;
         const LTraffic *traffic = lfunc_traffic(f, arena);
         touch[k].region = ARENA_ARRAY(arena, Region, f->params.len + 1);
+        touch[k].run = lentry_run(e, k);
+        touch[k].chunks = touch[k].run ? (double)touch[k].run->chunks : 1;
         for (int i = 0; i < f->params.len; i++) {
             double read = (double)traffic[i].read, written = (double)traffic[i].written;
             touch[k].region[touch[k].n++] = (Region){ call->args[i], buffer_bytes(f->params.data[i]), read, written, 0 };
@@ -89,13 +112,14 @@ Work *bench_work(Arena *arena, const LEntry *e, const Machine *m)
     Work *work = ARENA_ARRAY(arena, Work, n + 1);
     const Touch *touch = touches_of(arena, e);
     for (int k = 0; k < n; k++) {
-        work[k].flops = (double)e->calls.data[k].func->flops;
+        double times = touch[k].chunks;
+        work[k].flops = (double)e->calls.data[k].func->flops * times;
         for (int i = 0; i < touch[k].n; i++) {
             const Region *r = &touch[k].region[i];
-            work[k].read += r->read;
-            work[k].written += r->written;
+            work[k].read += r->read * times;
+            work[k].written += r->written * times;
             if (r->read + r->written > 0)
-                add_levels(&work[k], m, r->read + r->written, distance_of(touch, n, k, r));
+                add_levels(&work[k], m, (r->read + r->written) * times, distance_of(touch, n, k, r));
         }
     }
     return work;

@@ -20,7 +20,7 @@ typedef struct {
     const char *data, *output, *weights, *init, *resume, *checkpoint;
     const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train, *backend, *kind;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
-    bool debug, json, fusion, write, check, no_fuse, no_layout, no_winograd, portable, time_passes, help, training_data, no_checkpoint;
+    bool debug, json, fusion, write, check, no_fuse, no_layout, no_chunks, no_winograd, portable, time_passes, help, training_data, no_checkpoint;
     const char *tune, *compare, *svg, *trace;
     double seconds;
     CliList thread_list, batch_list;

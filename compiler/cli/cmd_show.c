@@ -125,6 +125,23 @@ static void print_entries(const nnc *n, bool json)
         printf("weights %" PRId64 " bytes, optimizer %" PRId64 " bytes\n", p->weights_bytes, p->slots_bytes);
 }
 
+/* What works through the batch part by part. */
+static void print_runs(const nnc *n, bool json)
+{
+    const LProgram *p = nnc_program(n);
+    for (int i = 0; i < p->entries.len; i++) {
+        const LEntry *e = p->entries.data[i];
+        for (int k = 0; k < e->runs.len; k++) {
+            const LRun *r = &e->runs.data[k];
+            const char *form = json ? "{\"entry\": \"%s\", \"batch\": %" PRId64 ", \"run_first\": %d, \"run_last\": %d, \"chunks\": %" PRId64
+                                      ", \"lanes\": %" PRId64 ", \"lane_bytes\": %" PRId64 "}\n"
+                                    : "in chunks %s, batch %" PRId64 ": kernels %d to %d, %" PRId64 " chunks in %" PRId64
+                                      " lanes of %" PRId64 " bytes\n";
+            printf(form, e->name, e->batch, r->first, r->first + r->count - 1, r->chunks, r->lanes, r->lane_bytes);
+        }
+    }
+}
+
 /* Parameters that do not lie in memory as they are declared. */
 static void print_layouts(const nnc *n, bool json)
 {
@@ -168,6 +185,7 @@ int cmd_show(CliArgs *args)
     ok = ok && nnc_compile(n) == 0;
     if (ok) {
         print_entries(n, args->json);
+        print_runs(n, args->json);
         print_layouts(n, args->json);
     }
     cli_close(n, args);

@@ -126,7 +126,8 @@ struct Node {
      * inside each kernel that reads it, and for leaves and roots. */
     Kernel *kernel;
     /* Set by the memory plan for stored nodes: byte offset in the arena; -1: lives elsewhere (a
-     * variable, an input, an output) or is not stored. */
+     * variable, an input, an output) or is not stored. Of a value that only the kernels of one
+     * run read (KernelDeps.run): in a lane's slab, of one chunk. */
     int64_t offset;
     int mark;  /* scratch for passes */
     void *aux; /* scratch for passes */
@@ -147,6 +148,19 @@ struct Kernel {
     int64_t scratch_offset; /* set by the memory plan */
 };
 
+/* Kernels that are carried out one after another for a part of the batch before the next part begins
+ * (passes/chunks.c). A chunk is `samples` of the batch: of every value that the kernels store, one run of its
+ * elements. Chunks are dealt out to lanes, each of which has memory of its own (a slab) for the values that no
+ * kernel outside reads; lanes run in parallel. */
+typedef struct {
+    int first, last; /* places in graph->kernels, both included */
+    int64_t samples; /* of a chunk; divides the batch */
+    int64_t lanes;   /* at most as many as there are chunks */
+    int64_t slab_bytes, slab_offset; /* set by the memory plan: of one lane's slab, and where the first begins */
+    Graph *body;         /* the kernels as a chunk has them; NULL: not made yet (passes/chunk_body.c) ... */
+    const Node **origin; /* ... and of what each of its nodes, by id, is a part */
+} KernelRun;
+
 /* Why a kernel computes what one of its nodes reads, or reads it from memory (nnc show --fusion). */
 typedef struct {
     const Kernel *kernel; /* the consumer's */
@@ -166,6 +180,7 @@ struct Graph {
     int64_t batch;     /* samples a call; 0: no batch dimension */
     NodeVec nodes;     /* topological order */
     KernelVec kernels; /* in execution order, once fused */
+    Vec(KernelRun) runs;     /* of kernels, in their order; set by the chunks pass */
     Vec(FusionNote) fusion; /* set by the fuse pass */
     int64_t arena_bytes, arena_bound; /* once planned: size, and its lower bound */
     Loc loc;           /* given to nodes made by graph_add until changed */

@@ -8,7 +8,9 @@
  *     kernel kN KIND "name" results %A, %B rows=R cols=C scratch=BYTES at=BYTES
  * (rows and cols of a kernel over rows; scratch once lowering told it). A chain has `lead=N block=N`, and
  * behind it its stages, one a line:
- *     stage KIND results %A, %B rows=R cols=C */
+ *     stage KIND results %A, %B rows=R cols=C
+ * Runs of kernels that are carried out chunk by chunk come last (slab once planned):
+ *     run kN kM samples=C lanes=L slab=BYTES at=BYTES */
 #include "graph/layout.h"
 #include "graph/text_form.h"
 
@@ -253,6 +255,15 @@ static void add_kernel(Text *out, const Kernel *k)
     }
 }
 
+static void add_run(Text *out, const Graph *g, const KernelRun *r)
+{
+    text_addf(out, "  run k%d k%d samples=%lld lanes=%lld", g->kernels.data[r->first]->id,
+              g->kernels.data[r->last]->id, (long long)r->samples, (long long)r->lanes);
+    if (r->slab_bytes)
+        text_addf(out, " slab=%lld at=%lld", (long long)r->slab_bytes, (long long)r->slab_offset);
+    text_add(out, "\n");
+}
+
 void graph_print(const Graph *g, Text *out)
 {
     for (int i = 0; i < g->nodes.len; i++)
@@ -273,6 +284,8 @@ void graph_print(const Graph *g, Text *out)
         add_node(out, g->nodes.data[i]);
     for (int i = 0; i < g->kernels.len; i++)
         add_kernel(out, g->kernels.data[i]);
+    for (int i = 0; i < g->runs.len; i++)
+        add_run(out, g, &g->runs.data[i]);
     text_add(out, "}\n");
 }
 

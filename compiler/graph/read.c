@@ -246,6 +246,32 @@ static bool read_stage(Reader *r)
     return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
 }
 
+/* A run over kernels listed before it. */
+static bool read_run(Reader *r)
+{
+    int64_t id[2];
+    int place[2] = { -1, -1 };
+    KernelRun run = { 0 };
+    for (int i = 0; i < 2; i++) {
+        ir_space(r);
+        uint32_t begin = r->at;
+        if (!read_kernel_label(r, &id[i]))
+            return false;
+        for (int k = 0; k < r->graph->kernels.len; k++)
+            if (r->graph->kernels.data[k]->id == id[i])
+                place[i] = k;
+        if (place[i] < 0)
+            return ir_fail_token(r, begin, "kernel k%lld is not listed before the run", (long long)id[i]);
+    }
+    run.first = place[0];
+    run.last = place[1];
+    if (!read_pair(r, "samples", &run.samples, "lanes", &run.lanes) ||
+        !read_pair(r, "slab", &run.slab_bytes, "at", &run.slab_offset))
+        return false;
+    VEC_PUSH(r->arena, &r->graph->runs, run); /* the verifier looks at the numbers */
+    return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
+}
+
 /* ---- graphs, variables ---- */
 
 static bool read_graph_options(Reader *r, Graph *g)
@@ -380,7 +406,8 @@ static bool read_graph_line(Reader *r)
         close_graph(r);
         return ir_at_end(r) || ir_fail(r, r->at, "expected the end of the line");
     }
-    return ir_accept(r, "kernel") ? read_kernel(r) : ir_accept(r, "stage") ? read_stage(r) : read_node(r);
+    return ir_accept(r, "kernel") ? read_kernel(r) : ir_accept(r, "stage") ? read_stage(r)
+           : ir_accept(r, "run")  ? read_run(r) : read_node(r);
 }
 
 Module *module_read(Arena *arena, Intern *names, const Source *source, Diags *diags)

@@ -277,6 +277,36 @@ static bool check_kernels(Check *c)
     return true;
 }
 
+/* Runs: in order, apart, of whole chunks; what a run's own kernels read whole cannot be told here
+ * (passes/chunk_body.c makes sure of it). */
+static bool check_runs(Check *c)
+{
+    int next = 0;
+    for (int i = 0; i < c->g->runs.len; i++) {
+        const KernelRun *r = &c->g->runs.data[i];
+        if (r->first < next || r->last < r->first || r->last >= c->g->kernels.len)
+            return fault(c, NULL, "run number %d: kernels are missing or in a run already", i);
+        if (r->samples < 1 || r->samples >= c->g->batch || c->g->batch % r->samples)
+            return fault(c, NULL, "run number %d: chunks of %lld in a batch of %lld", i, (long long)r->samples,
+                         (long long)c->g->batch);
+        if (r->lanes < 1 || r->lanes > c->g->batch / r->samples)
+            return fault(c, NULL, "run number %d: %lld lanes", i, (long long)r->lanes);
+        if (r->slab_bytes < 0 || r->slab_offset < 0 ||
+            (c->g->arena_bytes && r->slab_bytes > (c->g->arena_bytes - r->slab_offset) / r->lanes))
+            return fault(c, NULL, "run number %d: its slabs lie outside of the arena", i);
+        next = r->last + 1;
+    }
+    return true;
+}
+
+static const KernelRun *run_of(const Graph *g, int kernel)
+{
+    for (int i = 0; i < g->runs.len; i++)
+        if (kernel >= g->runs.data[i].first && kernel <= g->runs.data[i].last)
+            return &g->runs.data[i];
+    return NULL;
+}
+
 static bool check_plan(Check *c)
 {
     for (int i = 0; i < c->g->nodes.len; i++) {
@@ -288,13 +318,17 @@ static bool check_plan(Check *c)
         int64_t bytes = type_count(&n->type) * dtype_bytes(n->type.dtype);
         if (n->offset % dtype_bytes(n->type.dtype))
             return fault(c, n, "its offset %lld is not aligned", (long long)n->offset);
-        if (n->offset > c->g->arena_bytes - bytes)
+        bool chunk = c->g->runs.len && n->kernel->id < c->g->kernels.len && run_of(c->g, n->kernel->id);
+        if (!chunk && n->offset > c->g->arena_bytes - bytes)
             return fault(c, n, "bytes %lld to %lld lie outside of the arena of %lld", (long long)n->offset,
                          (long long)(n->offset + bytes), (long long)c->g->arena_bytes);
     }
     for (int i = 0; i < c->g->kernels.len; i++) {
         const Kernel *k = c->g->kernels.data[i];
-        if (c->g->arena_bytes && k->scratch_bytes > c->g->arena_bytes - k->scratch_offset)
+        const KernelRun *r = run_of(c->g, i);
+        if (r && r->slab_bytes && k->scratch_bytes > r->slab_bytes - k->scratch_offset)
+            return fault(c, NULL, "the scratch of kernel k%d lies outside of its slab", k->id);
+        if (!r && c->g->arena_bytes && k->scratch_bytes > c->g->arena_bytes - k->scratch_offset)
             return fault(c, NULL, "the scratch of kernel k%d lies outside of the arena", k->id);
     }
     return true;
@@ -317,7 +351,7 @@ const char *graph_verify(const Graph *g, Arena *arena)
         if (c.fault || !check_operands(&c, n) || !check_type(&c, n) || !check_references(&c, n))
             return c.fault;
     }
-    if (!check_names(&c) || !check_kernels(&c) || !check_plan(&c))
+    if (!check_names(&c) || !check_kernels(&c) || !check_runs(&c) || !check_plan(&c))
         return c.fault;
     return NULL;
 }

@@ -132,17 +132,27 @@ typedef struct {
 } LFunc;
 
 /* ---- the program ---- */
-typedef enum { LR_VAR, LR_INPUT, LR_OUTPUT, LR_ARENA } LRefKind;
+typedef enum { LR_VAR, LR_INPUT, LR_OUTPUT, LR_ARENA, LR_LANE /* the arena of a lane: LRun */ } LRefKind;
 typedef struct {
     LRefKind kind;
     int index;      /* variable, input or output number */
-    int64_t offset; /* LR_ARENA: bytes */
+    int64_t offset; /* LR_ARENA, LR_LANE: bytes */
+    int64_t step;   /* in a run: bytes from one chunk's place to the next one's */
 } LRef;
 
 typedef struct {
     LFunc *func;
     LRef *args; /* as func->params */
 } LCall;
+
+/* Calls that are made one after another for a chunk, then for the next one. Lane l of `lanes` takes chunks
+ * l, l + lanes, l + 2 lanes ...; lanes run in parallel, and each has lane_bytes of the arena, from
+ * offset + l * lane_bytes on. So the arena's size is known, whatever the number of threads, and what is
+ * computed depends on neither. */
+typedef struct {
+    int first, count; /* calls */
+    int64_t chunks, lanes, lane_bytes, offset;
+} LRun;
 
 typedef struct {
     nnr_info info; /* name as in the .nn file, dotted paths included */
@@ -160,6 +170,7 @@ typedef struct {
     nnr_info *in, *out;
     int n_in, n_out;
     Vec(LCall) calls;
+    Vec(LRun) runs; /* in the order of their calls; calls in none are made once */
     int64_t arena_bytes;
     bool writes_weights, uses_slots, uses_ctx;
 } LEntry;
@@ -191,7 +202,6 @@ typedef struct {
     const char *features;  /* beyond what the cpu has ("+v"), or NULL */
     const struct LTuning *tuning; /* schedules found by measuring (loop/tile.h), or NULL */
     bool no_winograd;      /* keep to direct sums (nnc --no-winograd) */
-    struct LTileMemo *memo; /* schedules that were asked for before (loop/tile.h), or NULL */
 } LTarget;
 extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8,
     LTARGET_RISCV64, LTARGET_RISCV64_V;
@@ -267,6 +277,13 @@ LTraffic *lfunc_traffic(const LFunc *f, Arena *arena); /* as f->params */
 /* Appends a call and notes what it uses of weights, slots and context. */
 void lentry_add_call(const LProgram *p, LEntry *e, LCall call);
 LEntry *lentry_without_calls(Arena *arena, const LEntry *e); /* a copy that calls nothing */
+/* The same for call number k of another entry point: where that is in a run, a run of the one call. */
+void lentry_take_call(const LProgram *p, LEntry *e, const LEntry *from, int k);
+const LRun *lentry_run(const LEntry *e, int call); /* the run that a call is in, or NULL */
+/* All loops of f one iteration after another. */
+void lfunc_make_serial(LFunc *f);
+/* What must hold of an entry point's runs. NULL, or the first fault. */
+const char *lentry_verify(const LEntry *e, Arena *arena);
 /* Adds an entry point for every kernel call of every entry point, in their order behind all that are there:
  * it takes the same inputs, outputs and arena and makes that one call. */
 void loop_split_calls(LProgram *p);

@@ -9,6 +9,12 @@
  *       out "mlp" f32[32,10]
  *       call @mlp_fc1(input 0, var "mlp.fc1.weight", arena 0)
  *     }
+ *
+ * Calls of a run stand in braces; what a chunk has a part of tells the bytes from one part to the next:
+ *
+ *       run chunks 32 lanes 2 bytes 65536 at 0 {
+ *         call @mlp_fc1(input 0 step 3136, var "mlp.fc1.weight", lane 0)
+ *       }
  */
 #include "loop/read.h"
 
@@ -17,7 +23,7 @@
 static const char *const DTYPE[] = { "f32", "i32", "bool", "u8", "f64" };
 static const char *const VAR_KIND[] = { "param", "state", "slot" };
 static const char *const ENTRY_KIND[] = { "init", "infer", "step", "eval" };
-static const char *const REF_KIND[] = { "var", "input", "output", "arena" };
+static const char *const REF_KIND[] = { "var", "input", "output", "arena", "lane" };
 
 /* ---- writing ---- */
 
@@ -64,16 +70,18 @@ static void print_ports(const char *word, const nnr_info *info, int n, Text *out
     }
 }
 
-static void print_call(const LProgram *p, const LCall *call, Text *out)
+static void print_call(const LProgram *p, const LCall *call, const char *indent, Text *out)
 {
-    text_addf(out, "  call @%s(", call->func->name);
+    text_addf(out, "%scall @%s(", indent, call->func->name);
     for (int i = 0; i < call->func->params.len; i++) {
         const LRef *a = &call->args[i];
         text_addf(out, "%s%s ", i ? ", " : "", REF_KIND[a->kind]);
         if (a->kind == LR_VAR)
             print_string(p->globals[a->index].info.name, out);
         else
-            text_addf(out, "%lld", (long long)(a->kind == LR_ARENA ? a->offset : a->index));
+            text_addf(out, "%lld", (long long)(a->kind == LR_ARENA || a->kind == LR_LANE ? a->offset : a->index));
+        if (a->step)
+            text_addf(out, " step %lld", (long long)a->step);
     }
     text_add(out, ")\n");
 }
@@ -93,8 +101,15 @@ static void print_entry(const LProgram *p, const LEntry *e, Text *out)
               e->uses_slots ? " uses_slots" : "", e->uses_ctx ? " uses_ctx" : "");
     print_ports("in", e->in, e->n_in, out);
     print_ports("out", e->out, e->n_out, out);
-    for (int i = 0; i < e->calls.len; i++)
-        print_call(p, &e->calls.data[i], out);
+    for (int i = 0; i < e->calls.len; i++) {
+        const LRun *r = lentry_run(e, i);
+        if (r && i == r->first)
+            text_addf(out, "  run chunks %lld lanes %lld bytes %lld at %lld {\n", (long long)r->chunks,
+                      (long long)r->lanes, (long long)r->lane_bytes, (long long)r->offset);
+        print_call(p, &e->calls.data[i], r ? "    " : "  ", out);
+        if (r && i == r->first + r->count - 1)
+            text_add(out, "  }\n");
+    }
     text_add(out, "}\n");
 }
 
@@ -225,9 +240,9 @@ static void read_port(Reader *r, nnr_info **list, int *n)
     *list = fresh;
 }
 
-static LRef read_ref(Reader *r, const LProgram *p, const LEntry *e)
+static LRef read_place(Reader *r, const LProgram *p, const LEntry *e)
 {
-    LRef a = { .kind = (LRefKind)CHOICE(r, REF_KIND, "var, input, output or arena") };
+    LRef a = { .kind = (LRefKind)CHOICE(r, REF_KIND, "var, input, output, arena or lane") };
     if (a.kind == LR_VAR) {
         Token at = r->token;
         const char *name = read_string(r);
@@ -240,12 +255,20 @@ static LRef read_ref(Reader *r, const LProgram *p, const LEntry *e)
         return a;
     }
     int64_t value = read_int(r, "a number");
-    if (a.kind == LR_ARENA)
+    if (a.kind == LR_ARENA || a.kind == LR_LANE)
         a.offset = value;
     else if (value >= (a.kind == LR_INPUT ? e->n_in : e->n_out))
         read_fail(r, "there is no %s %lld", REF_KIND[a.kind], (long long)value);
     else
         a.index = (int)value;
+    return a;
+}
+
+static LRef read_ref(Reader *r, const LProgram *p, const LEntry *e)
+{
+    LRef a = read_place(r, p, e);
+    if (read_accept(r, "step"))
+        a.step = read_int(r, "a number of bytes");
     return a;
 }
 
@@ -274,6 +297,23 @@ static void read_call(Reader *r, const LProgram *p, LEntry *e)
     VEC_PUSH(r->arena, &e->calls, call);
 }
 
+static void read_run(Reader *r, const LProgram *p, LEntry *e)
+{
+    LRun run = { .first = e->calls.len };
+    run.chunks = read_keyed(r, "chunks");
+    run.lanes = read_keyed(r, "lanes");
+    run.lane_bytes = read_keyed(r, "bytes");
+    run.offset = read_keyed(r, "at");
+    read_expect(r, "{");
+    while (!r->failed && !read_is(r, "}")) {
+        read_expect(r, "call");
+        read_call(r, p, e);
+    }
+    read_expect(r, "}");
+    run.count = e->calls.len - run.first;
+    VEC_PUSH(r->arena, &e->runs, run);
+}
+
 static void read_entry(Reader *r, LProgram *p)
 {
     LEntry *e = ARENA_NEW(r->arena, LEntry);
@@ -296,10 +336,18 @@ static void read_entry(Reader *r, LProgram *p)
             read_port(r, &e->out, &e->n_out);
         else if (read_accept(r, "call"))
             read_call(r, p, e);
+        else if (read_accept(r, "run"))
+            read_run(r, p, e);
         else
-            read_fail(r, "expected in, out or call");
+            read_fail(r, "expected in, out, call or run");
     }
+    Token at = r->token;
     read_expect(r, "}");
+    const char *fault = r->failed ? NULL : lentry_verify(e, r->arena);
+    if (fault) {
+        r->token = at;
+        read_fail(r, "%s", fault);
+    }
     VEC_PUSH(r->arena, &p->entries, e);
 }
 

@@ -284,7 +284,7 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
     if (t->pack[o] == PACK_WHOLE) {
         double count = packed_count(v, o), rounds = c->panels_at[o] && c->rounds > 1 ? (double)c->rounds : 1;
         all->copying += (count * copy + 300) / rounds;
-        if (!c->serial) /* other cores made most of it */
+        if (!c->serial && c->target->cores > 1) /* other cores made most of it */
             all->copying += count / 16 * 6;
         if (unit && scattered(step, v->steps))
             all->lost += lost_on(c, count / width, width / 16, bytes) / rounds;

@@ -2,7 +2,6 @@
  * tile that fits the registers; of each index the best by arithmetic alone are then tried with panels,
  * blocks of the sum and orders of the grid, and the cheapest by the whole model (tile_cost.c) wins. */
 #include "loop/cores.h"
-#include "loop/tile_memo.h"
 #include "loop/tile_pick.h"
 #include "loop/winograd.h"
 
@@ -81,7 +80,7 @@ static void consider(Pick *p, LTile t)
         return;
     t.cost = tile_cost(c, &t);
     insert(p->best, &p->n, p->max, &t);
-    if (t.cost > 2e5 && !c->serial && split_sum(c, &t) && !loop_contract_check(c, &t)) {
+    if (t.cost > 2e5 && !c->serial && c->target->cores > 1 && split_sum(c, &t) && !loop_contract_check(c, &t)) {
         t.cost = tile_cost(c, &t);
         insert(p->best, &p->n, p->max, &t);
     }
@@ -355,7 +354,7 @@ static bool results_afar(const LContract *c)
     return bytes > 0.4 * (double)c->target->l2;
 }
 
-static int search(const LContract *c, LTile *out, int max)
+int loop_contract_candidates(const LContract *c, LTile *out, int max)
 {
     Pick p = { .c = c, .best = out, .max = max };
     int lanes = c->target->vector_bytes / 4;
@@ -385,23 +384,6 @@ static int search(const LContract *c, LTile *out, int max)
                            (c->far_reads || results_afar(c));
         }
     return p.n;
-}
-
-int loop_contract_candidates(const LContract *c, LTile *out, int max)
-{
-    LTileMemo *memo = c->target->memo;
-    if (!memo || max > MEMO_TILES)
-        return search(c, out, max);
-    const char *key = tile_memo_key(memo, c);
-    int n = tile_memo_get(memo, key, out, max);
-    if (n)
-        return n;
-    LTile all[MEMO_TILES];
-    n = search(c, all, MEMO_TILES);
-    tile_memo_put(memo, key, all, n);
-    n = n < max ? n : max;
-    memcpy(out, all, (size_t)n * sizeof *out);
-    return n;
 }
 
 LTile loop_contract_pick(const LContract *c)

@@ -20,6 +20,8 @@ char *loop_contract_key(const LContract *c, Arena *arena)
     static const char *const NAME[] = { "a", "b" };
     Text text = { .arena = arena };
     text_addf(&text, "%s/%d", c->target->name, c->target->vector_bytes);
+    if (c->target->cores == 1)
+        text_add(&text, " alone");
     if (c->serial)
         text_add(&text, " serial");
     add_list(&text, "out", c->extent, c->n_out);

@@ -130,7 +130,7 @@ static Wino sizes(const LContract *c, const LTile *t, const Winograd *w)
         s.total *= c->extent[w->other[i]];
     s.block = t->tiles;
     s.blocks = up(s.total, s.block);
-    s.lanes = min64(s.blocks, LANES);
+    s.lanes = c->target->cores > 1 ? min64(s.blocks, LANES) : 1;
     int64_t lanes = c->target->vector_bytes / 4;
     s.parts = s.blocks == 1 && t->parallel ? c->target->cores : 1;
     while (s.filters % (s.parts * lanes) && s.parts > 1)
@@ -238,7 +238,7 @@ bool winograd_pick(const LContract *c, LTile *out)
     out->cost = 0;
     for (int m = 2; m <= 4; m += 2) {
         LTile t = { .kind = TILE_OUTER, .vec = w.filter, .lanes = c->target->vector_bytes / 4, .cols = 1,
-                    .row = { -1, -1 }, .rows = { 1, 1 }, .split = -1, .winograd = m, .parallel = true };
+                    .row = { -1, -1 }, .rows = { 1, 1 }, .split = -1, .winograd = m, .parallel = c->target->cores > 1 };
         if (c->extent[w.space[0]] < m || c->extent[w.space[1]] < m || !holds_windows(c, &w, m))
             continue;
         t.tiles = 1;

@@ -7,7 +7,7 @@
 #include "graph/layout.h"
 #include "loop/cores.h"
 #include "ops/lower.h"
-#include "passes/passes.h"
+#include "passes/chunks.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +19,12 @@ _Static_assert((int)NNR_INIT == GRAPH_INIT && (int)NNR_INFER == GRAPH_INFER &&
                    (int)NNR_STEP == GRAPH_STEP && (int)NNR_EVAL == GRAPH_EVAL,
                "same order");
 
-/* A kernel of the entry at hand, lowered. */
+/* A kernel of the entry at hand, lowered; in a run, as one chunk has it. */
 typedef struct {
     LFunc *func;
     struct LowerBuf *bufs;
     int n_bufs;
+    const KernelRun *run; /* or NULL */
 } Lowered;
 
 /* A function already in the program, by the hash of its text without the name. */
@@ -152,18 +153,33 @@ static void add_signature(Assembly *as, const Graph *g, LEntry *e)
 
 /* ---- places ---- */
 
-static LRef place_of(const LEntry *e, const KernelDeps *deps, const Node *node)
+static LRef place_of_whole(const LEntry *e, const KernelDeps *deps, const Node *n)
 {
-    const Node *n = node_storage(node), *root = deps->home[n->id];
+    const Node *root = deps->home[n->id];
     if (n->op == &op_input)
-        return (LRef){ LR_INPUT, info_index(e->in, e->n_in, n->attr[0].name), 0 };
+        return (LRef){ .kind = LR_INPUT, .index = info_index(e->in, e->n_in, n->attr[0].name) };
     if (n->op == &op_var)
-        return (LRef){ LR_VAR, n->attr[0].var->index, 0 };
+        return (LRef){ .kind = LR_VAR, .index = n->attr[0].var->index };
     if (!root)
-        return (LRef){ LR_ARENA, 0, n->offset };
+        return (LRef){ .kind = LR_ARENA, .offset = n->offset };
     if (root->op == &op_update)
-        return (LRef){ LR_VAR, root->attr[0].var->index, 0 };
-    return (LRef){ LR_OUTPUT, info_index(e->out, e->n_out, root->attr[0].name), 0 };
+        return (LRef){ .kind = LR_VAR, .index = root->attr[0].var->index };
+    return (LRef){ .kind = LR_OUTPUT, .index = info_index(e->out, e->n_out, root->attr[0].name) };
+}
+
+/* A node of a run's body stands for a part of another node, or for all of it. */
+static LRef place_of(const LEntry *e, const KernelDeps *deps, const Lowered *low, const Node *node)
+{
+    const Node *n = node_storage(node);
+    if (!low->run)
+        return place_of_whole(e, deps, n);
+    const Node *origin = low->run->origin[n->id];
+    LRef ref = place_of_whole(e, deps, origin);
+    if (deps->run[origin->id] >= 0)
+        ref.kind = LR_LANE;
+    else if (type_count(&origin->type) != type_count(&n->type))
+        ref.step = type_count(&n->type) * dtype_bytes(n->type.dtype);
+    return ref;
 }
 
 static int64_t buf_bytes(const LBuf *b)
@@ -232,9 +248,10 @@ static LCall make_call(Assembly *as, const Graph *g, const LEntry *e, const Kern
     LFunc *f = low->func;
     LCall call = { .args = ARENA_ARRAY(as->arena, LRef, f->params.len + 1) };
     for (int i = 0; i < low->n_bufs; i++)
-        call.args[i] = place_of(e, deps, low->bufs[i].node);
+        call.args[i] = place_of(e, deps, low, low->bufs[i].node);
     if (f->params.len > low->n_bufs)
-        call.args[low->n_bufs] = (LRef){ LR_ARENA, 0, g->kernels.data[k]->scratch_offset };
+        call.args[low->n_bufs] = (LRef){ .kind = low->run ? LR_LANE : LR_ARENA,
+                                         .offset = g->kernels.data[k]->scratch_offset };
     set_noalias(f, call.args);
     call.func = f;
     return call;
@@ -242,19 +259,74 @@ static LCall make_call(Assembly *as, const Graph *g, const LEntry *e, const Kern
 
 /* ---- entries ---- */
 
+static bool fault(Assembly *as, const char *what, const char *name)
+{
+    snprintf(as->why->text, sizeof as->why->text, "compiler fault: %s %s", what, name);
+    return false;
+}
+
+/* Makes the bodies of runs that were not read from text with them. */
+static bool make_bodies(Assembly *as, Graph *g, Lowered *low)
+{
+    for (int r = 0; r < g->runs.len; r++) {
+        KernelRun *run = &g->runs.data[r];
+        const char *why = run->body ? NULL : chunk_body(as->arena, g, kernel_deps(as->arena, g), run);
+        if (why)
+            return fault(as, "a run of kernels that cannot work in chunks:", why);
+        for (int k = run->first; k <= run->last; k++)
+            low[k].run = run;
+    }
+    return true;
+}
+
+/* Beside other lanes a kernel has one core. */
+static void lower_part(Assembly *as, const Graph *g, int k, Lowered *l)
+{
+    LTarget *one = ARENA_NEW(as->arena, LTarget);
+    *one = *as->target;
+    one->cores = 1;
+    Kernel *part = l->run->body->kernels.data[k - l->run->first];
+    l->func = lower_kernel(as->arena, l->run->body, part, one, &l->bufs, &l->n_bufs);
+    lfunc_make_serial(l->func);
+    g->kernels.data[k]->scratch_bytes = part->scratch_bytes;
+}
+
+/* Kernels in runs are serial; the others fork or not as those between two runs see fit. */
+static void choose_cores(const Assembly *as, const Graph *g, const LCall *calls)
+{
+    int at = 0;
+    for (int r = 0; r < g->runs.len; r++) {
+        cores_choose(calls + at, g->runs.data[r].first - at, as->target, as->arena);
+        at = g->runs.data[r].last + 1;
+    }
+    cores_choose(calls + at, g->kernels.len - at, as->target, as->arena);
+}
+
+static void add_runs(const Assembly *as, const Graph *g, LEntry *e)
+{
+    for (int r = 0; r < g->runs.len; r++) {
+        const KernelRun *run = &g->runs.data[r];
+        VEC_PUSH(as->arena, &e->runs, (LRun){ .first = run->first, .count = run->last - run->first + 1,
+                                              .chunks = g->batch / run->samples, .lanes = run->lanes,
+                                              .lane_bytes = run->slab_bytes, .offset = run->slab_offset });
+    }
+}
+
 static bool add_entry(Assembly *as, Graph *g)
 {
     LEntry *e = ARENA_NEW(as->arena, LEntry);
     Lowered *low = ARENA_ARRAY(as->arena, Lowered, g->kernels.len + 1);
+    if (!make_bodies(as, g, low))
+        return false;
     for (int k = 0; k < g->kernels.len; k++) {
         Lowered *l = &low[k];
-        l->func = lower_kernel(as->arena, g, g->kernels.data[k], as->target, &l->bufs, &l->n_bufs);
+        if (l->run)
+            lower_part(as, g, k, l);
+        else
+            l->func = lower_kernel(as->arena, g, g->kernels.data[k], as->target, &l->bufs, &l->n_bufs);
         int scratch = l->func->scratch_bytes > 0;
-        if (l->n_bufs + scratch != l->func->params.len) {
-            snprintf(as->why->text, sizeof as->why->text, "compiler fault: parameters of kernel %s",
-                     l->func->name);
-            return false;
-        }
+        if (l->n_bufs + scratch != l->func->params.len)
+            return fault(as, "parameters of kernel", l->func->name);
     }
     PassCtx ctx = { .arena = as->arena, .target = as->target };
     if (!pass_plan(&ctx, g)) {
@@ -272,11 +344,15 @@ static bool add_entry(Assembly *as, Graph *g)
     LCall *calls = ARENA_ARRAY(as->arena, LCall, g->kernels.len + 1);
     for (int k = 0; k < g->kernels.len; k++)
         calls[k] = make_call(as, g, e, deps, k, &low[k]);
-    cores_choose(calls, g->kernels.len, as->target, as->arena);
+    choose_cores(as, g, calls);
     for (int k = 0; k < g->kernels.len; k++) {
         calls[k].func = share_func(as, g, calls[k].func);
         lentry_add_call(as->program, e, calls[k]);
     }
+    add_runs(as, g, e);
+    const char *wrong = lentry_verify(e, as->arena);
+    if (wrong)
+        return fault(as, "entry point", arena_printf(as->arena, "%s: %s", e->name, wrong));
     VEC_PUSH(as->arena, &as->program->entries, e);
     return true;
 }

@@ -130,6 +130,32 @@ static int *find_writers(Arena *arena, const KernelDeps *deps, const Graph *g)
     return writer;
 }
 
+static int run_of(const Graph *g, int kernel)
+{
+    for (int r = 0; r < g->runs.len; r++)
+        if (kernel >= g->runs.data[r].first && kernel <= g->runs.data[r].last)
+            return r;
+    return -1;
+}
+
+static void find_runs(Arena *arena, KernelDeps *deps, const Graph *g)
+{
+    deps->run = ARENA_ARRAY(arena, int, g->nodes.len + 1);
+    for (int i = 0; i < g->nodes.len; i++)
+        deps->run[i] = -1;
+    for (int k = 0; k < deps->n && g->runs.len; k++) {
+        const NodeVec *results = &g->kernels.data[k]->results;
+        for (int i = 0; i < results->len; i++)
+            if (!deps->home[results->data[i]->id])
+                deps->run[results->data[i]->id] = run_of(g, k);
+    }
+    for (int k = 0; k < deps->n && g->runs.len; k++)
+        for (int i = 0; i < deps->reads[k].len; i++) {
+            int *run = &deps->run[deps->reads[k].data[i].node->id];
+            *run = *run == run_of(g, k) ? *run : -1;
+        }
+}
+
 KernelDeps *kernel_deps(Arena *arena, const Graph *g)
 {
     KernelDeps *deps = ARENA_NEW(arena, KernelDeps);
@@ -152,6 +178,7 @@ KernelDeps *kernel_deps(Arena *arena, const Graph *g)
                 depend(arena, deps, k, writer[n->attr[0].var->index]);
         }
     }
+    find_runs(arena, deps, g);
     return deps;
 }
 

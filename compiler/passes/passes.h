@@ -11,6 +11,7 @@
  *   fuse         kernels: every remaining node gets a kernel or is recomputed by its readers
  *   chain        kernels that share rows become one that works block by block
  *   order        kernels in the order that keeps least alive
+ *   chunks       runs of kernels that are carried out for a part of the batch after another
  *   plan         offsets in the arena (after lowering told the scratch sizes)
  *   lower        (not a graph pass) kernels -> loop functions
  */
@@ -25,6 +26,7 @@ typedef struct {
     const LTarget *target;
     bool no_fuse; /* every operation its own kernel: for comparison */
     bool no_layout; /* parameters stay row major */
+    bool no_chunks; /* every kernel for the whole batch */
     Why why;      /* set when a pass fails */
 } PassCtx;
 
@@ -47,6 +49,7 @@ bool pass_recompute(PassCtx *ctx, Graph *g);
 bool pass_fuse(PassCtx *ctx, Graph *g);
 bool pass_chain(PassCtx *ctx, Graph *g);
 bool pass_order(PassCtx *ctx, Graph *g);
+bool pass_chunks(PassCtx *ctx, Graph *g);
 bool pass_plan(PassCtx *ctx, Graph *g);
 
 /* ---- what kernels read and in which order they must run (order_deps.c) ---- */
@@ -67,6 +70,7 @@ typedef struct {
                           variable it overwrites */
     KernelIds *after;
     const Node **home; /* by node id: the root that a stored node is written to, or NULL */
+    int *run;          /* by node id: the run of graph->runs whose kernels alone read and write it, or -1 */
 } KernelDeps;
 /* Renumbers g->kernels and collects their dependences. */
 KernelDeps *kernel_deps(Arena *arena, const Graph *g);

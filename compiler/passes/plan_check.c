@@ -8,6 +8,7 @@ typedef struct {
     const Node *node; /* NULL: scratch of kernel `first` */
     int64_t from, to;
     int first, last;
+    int slab; /* the run in whose slab that is, or -1 */
 } Use;
 
 typedef struct {
@@ -169,6 +170,58 @@ static void find_lifetimes(Check *c)
     }
 }
 
+/* ---- runs ---- */
+
+static int run_of(const Check *c, int kernel)
+{
+    for (int r = 0; r < c->g->runs.len; r++)
+        if (kernel >= c->g->runs.data[r].first && kernel <= c->g->runs.data[r].last)
+            return r;
+    return -1;
+}
+
+/* The run in whose slab kernel k's result n lies: no other kernel and no root wants it. */
+static int slab_of(Check *c, const Node *n, int k)
+{
+    int r = run_of(c, k);
+    if (r < 0 || c->root[n->id])
+        return -1;
+    for (int other = 0; other < c->g->kernels.len; other++) {
+        if (run_of(c, other) == r)
+            continue;
+        int before = c->last[n->id];
+        c->last[n->id] = -1;
+        c->now++;
+        for (int i = 0; i < c->g->kernels.data[other]->results.len; i++)
+            see_reads(c, c->g->kernels.data[other], other, c->g->kernels.data[other]->results.data[i]);
+        bool read = c->last[n->id] >= 0;
+        c->last[n->id] = before;
+        if (read)
+            return -1;
+    }
+    return r;
+}
+
+/* Every chunk of a run comes by while what is in the arena for one of its kernels is there. */
+static void stretch(const Check *c, Use *u)
+{
+    int first = run_of(c, u->first), last = run_of(c, u->last);
+    u->first = first >= 0 ? c->g->runs.data[first].first : u->first;
+    u->last = last >= 0 ? c->g->runs.data[last].last : u->last;
+}
+
+static void add_slabs(Check *c)
+{
+    for (int r = 0; r < c->g->runs.len; r++) {
+        const KernelRun *run = &c->g->runs.data[r];
+        if (run->slab_bytes % NNR_ALIGN)
+            fail(c, "the slabs of a run are not aligned", "", "");
+        if (run->slab_bytes)
+            VEC_PUSH(c->arena, &c->uses, (Use){ NULL, run->slab_offset, run->slab_offset + run->slab_bytes * run->lanes,
+                                                run->first, run->last, -1 });
+    }
+}
+
 /* ---- the rules ---- */
 
 static void check_extent(Check *c, const Use *u)
@@ -177,8 +230,8 @@ static void check_extent(Check *c, const Use *u)
         fail(c, "%s has no place", label(c, u->node), "");
     else if (u->from % NNR_ALIGN)
         fail(c, "%s is not aligned", label(c, u->node), "");
-    else if (u->to > c->g->arena_bytes)
-        fail(c, "%s lies beyond the end of the arena", label(c, u->node), "");
+    else if (u->to > (u->slab < 0 ? c->g->arena_bytes : c->g->runs.data[u->slab].slab_bytes))
+        fail(c, "%s lies beyond the end of the %s", label(c, u->node), u->slab < 0 ? "arena" : "slab");
 }
 
 static void add_uses(Check *c)
@@ -190,14 +243,21 @@ static void add_uses(Check *c)
             const Node *n = kernel->results.data[i];
             int64_t bytes = type_count(&n->type) * dtype_bytes(n->type.dtype);
             int last = c->last[n->id] > k ? c->last[n->id] : k;
+            int slab = g->runs.len ? slab_of(c, n, k) : -1;
+            if (slab >= 0)
+                bytes = bytes * g->runs.data[slab].samples / g->batch;
+            Use use = { n, n->offset, n->offset + bytes, k, last, slab };
+            if (slab < 0)
+                stretch(c, &use);
             if (!c->root[n->id])
-                VEC_PUSH(c->arena, &c->uses, (Use){ n, n->offset, n->offset + bytes, k, last });
+                VEC_PUSH(c->arena, &c->uses, use);
         }
         if (kernel->scratch_bytes > 0) {
             int64_t from = kernel->scratch_offset;
-            VEC_PUSH(c->arena, &c->uses, (Use){ NULL, from, from + kernel->scratch_bytes, k, k });
+            VEC_PUSH(c->arena, &c->uses, (Use){ NULL, from, from + kernel->scratch_bytes, k, k, run_of(c, k) });
         }
     }
+    add_slabs(c);
 }
 
 /* b is computed by the kernel in which a is read for the last time, and lies on it. */
@@ -206,6 +266,8 @@ static bool may_share(Check *c, const Use *a, const Use *b)
     if (!a->node || !b->node || a->last != b->first || a->first >= b->first)
         return false;
     const Kernel *k = b->node->kernel;
+    if (a->slab < 0 && run_of(c, b->first) >= 0)
+        return false;
     return a->from == b->from && a->to == b->to && k->kind != KERNEL_REDUCE && k->kind != KERNEL_OPAQUE &&
            k->kind != KERNEL_CHAIN &&
            dtype_bytes(a->node->type.dtype) == dtype_bytes(b->node->type.dtype) &&
@@ -219,7 +281,7 @@ static void check_overlaps(Check *c)
         check_extent(c, a);
         for (int k = i + 1; k < c->uses.len && !c->fault; k++) {
             const Use *b = &c->uses.data[k];
-            bool bytes = a->from < b->to && b->from < a->to;
+            bool bytes = a->slab == b->slab && a->from < b->to && b->from < a->to;
             bool time = a->first <= b->last && b->first <= a->last;
             if (bytes && time && !may_share(c, a, b) && !may_share(c, b, a))
                 fail(c, "%s and %s share bytes while both are needed", label(c, a->node),

@@ -13,5 +13,6 @@ const Pass PASSES[] = {
     { "fuse", pass_fuse, "kernels: what is computed together, what is stored", NULL },
     { "chain", pass_chain, "kernels that share rows run block by block: no matrix of scores in memory", NULL },
     { "order", pass_order, "kernels in the order that keeps the fewest bytes alive", NULL },
+    { "chunks", pass_chunks, "runs of kernels that work through the batch chunk by chunk", NULL },
     { NULL, NULL, NULL, NULL },
 };

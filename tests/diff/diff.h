@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "diff_build.h"
+#include "force_chunks.h"
 #include "ops/build.h"
 #include "passes/passes.h"
 #include "runtime/layout.h"
@@ -43,6 +44,8 @@ typedef struct {
     LProgram *program;  /* after the first build */
     const LTarget *target;
     bool no_fuse;
+    int64_t chunk, lanes; /* chunk > 0: runs of kernels wherever they are possible, in chunks of so many samples */
+    int runs;             /* how many there are then */
     double var_tolerance; /* of updated variables, where it is not that of outputs */
     int not_run; /* calls that another machine's emulator could not do */
 } Diff;
@@ -138,6 +141,25 @@ static inline void diff_finish(Diff *d, Graph *g, const char *note, DiffRange ra
     VEC_PUSH(d->arena, &d->cases, c);
 }
 
+/* What the init entry makes of the variables, as floats; NULL: there is none. */
+static inline const Tensor *diff_initial_values(Diff *d)
+{
+    Graph *init = module_find_graph(d->module, "init", -1);
+    if (!init)
+        return NULL;
+    int n = d->module->vars.len;
+    EvalRun run = { .ctx = d->ctx, .vars = ARENA_ARRAY(d->arena, Tensor, n + 1) };
+    for (int i = 0; i < n; i++)
+        run.vars[i] = tensor_new(d->arena, d->module->vars.data[i]->type);
+    const char *fault = graph_eval(init, &run, d->arena);
+    if (fault)
+        fail_msg("init: %s", fault);
+    for (int i = 0; i < n; i++)
+        for (int64_t k = 0; k < type_count(&run.vars[i].type); k++)
+            run.vars[i].data[k] = (double)(float)run.vars[i].data[k];
+    return run.vars;
+}
+
 /* ---- building ---- */
 
 static inline void diff_verify(Diff *d, const Graph *g, const char *after)
@@ -160,6 +182,11 @@ static inline LProgram *diff_lower(Diff *d, const DiffOptions *o)
                 fail_msg("%s: %s: %s", g->name, p->name, pass.why.text);
             diff_verify(d, g, p->name);
         }
+    }
+    for (int i = 0; d->chunk && i < d->module->graphs.len; i++) {
+        Graph *g = d->module->graphs.data[i];
+        d->runs += force_chunks(d->arena, g, d->chunk, d->lanes);
+        diff_verify(d, g, "forced runs");
     }
     Why why = { { 0 } };
     LProgram *program = assemble(d->module, target, "test.nn", &why);

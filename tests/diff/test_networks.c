@@ -79,25 +79,6 @@ static Module *load(Arena *arena, const char *path)
     return m;
 }
 
-/* What the init entry makes of them, as floats. */
-static const Tensor *initial_values(Diff *d)
-{
-    Graph *init = module_find_graph(d->module, "init", -1);
-    if (!init)
-        return NULL;
-    int n = d->module->vars.len;
-    EvalRun run = { .ctx = d->ctx, .vars = ARENA_ARRAY(d->arena, Tensor, n + 1) };
-    for (int i = 0; i < n; i++)
-        run.vars[i] = tensor_new(d->arena, d->module->vars.data[i]->type);
-    const char *fault = graph_eval(init, &run, d->arena);
-    if (fault)
-        fail_msg("init: %s", fault);
-    for (int i = 0; i < n; i++)
-        for (int64_t k = 0; k < type_count(&run.vars[i].type); k++)
-            run.vars[i].data[k] = (double)(float)run.vars[i].data[k];
-    return run.vars;
-}
-
 /* One network in one form of loops, by several back ends. */
 static int check_network(const char *path, const Way *ways, int n)
 {
@@ -108,7 +89,7 @@ static int check_network(const char *path, const Way *ways, int n)
         return 0;
     }
     Diff *d = diff_of_module(arena, m);
-    d->vars = initial_values(d);
+    d->vars = diff_initial_values(d);
     d->var_tolerance = UPDATES;
     for (int i = 0; i < m->graphs.len; i++)
         diff_finish(d, m->graphs.data[i], path, (DiffRange){ 0, 1, false });

@@ -1,7 +1,8 @@
 /* The passes grad, simplify, cse and dce.
  *
  * Golden cases: tests/golden/PASS_CASE.ir is a module; after that one pass it must print as
- * PASS_CASE.out (recompute, fuse, chain, order and plan: after it and the passes before it, chain left out). BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
+ * PASS_CASE.out (recompute, fuse, chain, order, chunks and plan: after it and the passes before it, chain left out; chunks with
+ * the plan). BLESS=1 in the environment rewrites the .out files (review the diff). A grad case
  * whose .out starts with `error:` must fail with that text.
  *
  * Property: whatever simplify, cse and dce do to a graph, its values stay: checked on every golden
@@ -23,6 +24,8 @@ static bool run_fuse(PassCtx *ctx, Graph *g)
 }
 static bool run_chain(PassCtx *ctx, Graph *g) { return run_recompute(ctx, g) && pass_fuse(ctx, g) && pass_chain(ctx, g); }
 static bool run_order(PassCtx *ctx, Graph *g) { return run_fuse(ctx, g) && pass_order(ctx, g); }
+/* With the plan: slabs. */
+static bool run_chunks(PassCtx *ctx, Graph *g) { return run_order(ctx, g) && pass_chunks(ctx, g) && pass_plan(ctx, g); }
 static bool run_plan(PassCtx *ctx, Graph *g) { return run_order(ctx, g) && pass_plan(ctx, g); }
 
 /* Of the whole module: once. */
@@ -36,7 +39,7 @@ static const struct {
     bool (*run)(PassCtx *, Graph *);
 } TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce },
              { "layout", run_layout }, { "recompute", run_recompute },
-             { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "plan", run_plan } };
+             { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "chunks", run_chunks }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 
 static const char *root(void)

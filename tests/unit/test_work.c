@@ -20,20 +20,23 @@ static void show(void *user, nnc_level level, const char *text)
 }
 
 /* The compiled program of a network's text. */
-static nnc *compile(const char *text, bool split)
+static nnc *compile_batch(const char *text, bool split, int64_t batch)
 {
     char path[] = "/tmp/nnc_work_XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
-    nnc_options o = { .diag = show, .target = "x86-64-v3", .backend = "c", .verify = true, .split_calls = split };
+    nnc_options o = { .diag = show, .target = "x86-64-v3", .backend = "c", .verify = true, .split_calls = split,
+                      .batch = batch };
     nnc *n = nnc_new(&o);
     assert_int_equal(nnc_load(n, path), 0);
     assert_int_equal(nnc_compile(n), 0);
     unlink(path);
     return n;
 }
+
+static nnc *compile(const char *text, bool split) { return compile_batch(text, split, 0); }
 
 static const LEntry *entry(nnc *n, const char *name)
 {
@@ -188,6 +191,53 @@ static void test_levels(void **state)
     nnc_free(n);
 }
 
+/* A run of kernels over large images: its work is that of all chunks, its text reads back, and what a lane keeps
+ * comes from near. */
+static void test_run(void **state)
+{
+    (void)state;
+    const char *text = "net f(x: f32[N, 56, 56, 64]) -> f32[N, 64] {\n"
+                       "    y = x |> depthwise_conv2d(3, pad = 1) |> relu |> conv2d(64, 1) |> relu\n"
+                       "    return mean(y, axis = [1, 2])\n}\n";
+    nnc *n = compile_batch(text, false, 16), *cut = compile_batch(text, true, 16);
+    const LEntry *e = entry(n, "f");
+    Arena *arena = arena_new();
+    Machine m = { .flops = 1, .read = { 1, 1, 1, 1 }, .size = { 32 << 10, 1 << 20, 8 << 20, INT64_MAX } };
+    assert_int_equal(e->runs.len, 1);
+    const LRun *run = &e->runs.data[0];
+    assert_true(run->count > 1 && run->chunks > 1 && e->arena_bytes == run->lanes * run->lane_bytes);
+    assert_null(lentry_verify(e, arena));
+    const Work *w = bench_work(arena, e, &m);
+    double flops = 0, far = 0;
+    for (int k = 0; k < e->calls.len; k++) {
+        flops += w[k].flops;
+        far += w[k].level[LEVEL_MEMORY];
+    }
+    double image = 16.0 * 56 * 56 * 64;
+    assert_true(flops > image * (2 * 9 + 2 * 64) && flops < image * (2 * 9 + 2 * 64 + 8));
+    assert_true(far < 1.5 * image * 4); /* the input, once */
+    Text out = { .arena = arena }, again = { .arena = arena };
+    loop_print(nnc_program(n), &out);
+    Diags diags = { .arena = arena };
+    LProgram *p = loop_read(arena, intern_new(arena), source_new(arena, "p", out.data, out.len), &diags);
+    assert_non_null(p);
+    loop_print(p, &again);
+    assert_string_equal(out.data, again.data);
+    /* a call by itself is a run of one call */
+    const LProgram *parts = nnc_program(cut);
+    for (int i = 0; i < parts->entries.len; i++)
+        assert_null(lentry_verify(parts->entries.data[i], arena));
+    assert_true(entry(cut, arena_printf(arena, "f call %d", run->first))->runs.len == 1);
+    /* what the reader refuses */
+    char *bad = strstr(out.data, "lanes ");
+    memcpy(bad, "lanes 9", 7);
+    bad[7] = '9';
+    assert_null(loop_read(arena, intern_new(arena), source_new(arena, "p", out.data, out.len), &diags));
+    arena_free(arena);
+    nnc_free(n);
+    nnc_free(cut);
+}
+
 static void test_split(void **state)
 {
     (void)state;
@@ -213,7 +263,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds), cmocka_unit_test(test_names), cmocka_unit_test(test_traffic),
-        cmocka_unit_test(test_limit), cmocka_unit_test(test_levels), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_limit), cmocka_unit_test(test_levels), cmocka_unit_test(test_run),
+        cmocka_unit_test(test_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,10 +24,10 @@ static const char *info_shape(CPrinter *p, const nnr_info *info)
     return t.data;
 }
 
-/* The names an entry function's other parameters have. */
+/* The names that an entry function has for its other parameters, and in its runs. */
 static bool is_own_name(const char *s)
 {
-    static const char *const OWN[] = { "w", "s", "a", "arena", "seed", "step", "epoch" };
+    static const char *const OWN[] = { "w", "s", "a", "arena", "seed", "step", "epoch", "lane", "chunk", "own" };
     for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
         if (strcmp(s, OWN[i]) == 0)
             return true;

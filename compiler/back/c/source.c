@@ -187,6 +187,7 @@ static void print_function(CPrinter *p, const LFunc *f)
 
 /* ---- entry points ---- */
 
+/* In a run, the part of chunk number `chunk`; a lane's own memory begins at `own`. */
 static const char *argument(CPrinter *p, const LEntry *e, const LRef *ref, const LBuf *b)
 {
     const LProgram *prog = p->program;
@@ -195,12 +196,18 @@ static const char *argument(CPrinter *p, const LEntry *e, const LRef *ref, const
         const LGlobal *g = &prog->globals[ref->index];
         return arena_printf(p->arena, "%s->%s", g->kind == NNR_SLOT ? "s" : "w", g->c_name);
     }
-    case LR_INPUT: return c_input_name(p, e, ref->index);
-    case LR_OUTPUT: return c_output_name(p, e, ref->index);
-    case LR_ARENA: break;
+    case LR_INPUT:
+    case LR_OUTPUT: {
+        const char *name = ref->kind == LR_INPUT ? c_input_name(p, e, ref->index) : c_output_name(p, e, ref->index);
+        return ref->step ? arena_printf(p->arena, "%s + chunk * %" PRId64, name, ref->step / lkind_bytes(b->kind)) : name;
+    }
+    case LR_ARENA:
+    case LR_LANE: break;
     }
     const char *pointer = arena_printf(p->arena, "%s%s *", b->role == LB_IN ? "const " : "", c_memory_type(b->kind));
-    return arena_printf(p->arena, "(%s)(a + %" PRId64 ")", pointer, ref->offset);
+    const char *base = ref->kind == LR_LANE ? "own" : "a";
+    const char *part = ref->step ? arena_printf(p->arena, " + chunk * %" PRId64, ref->step) : "";
+    return arena_printf(p->arena, "(%s)(%s + %" PRId64 "%s)", pointer, base, ref->offset, part);
 }
 
 /* What the driver's search for the first non-finite value compiles in. */
@@ -212,7 +219,8 @@ static void print_probes(CPrinter *p, const LEntry *e, const LCall *call)
         const LBuf *b = f->params.data[i];
         if (!back_is_result(f, i))
             continue;
-        text_add(&p->out, "    NNC_PROBE(");
+        indent(p);
+        text_add(&p->out, "NNC_PROBE(");
         c_add_string(&p->out, at.layer);
         text_add(&p->out, ", ");
         c_add_string(&p->out, at.file);
@@ -225,7 +233,8 @@ static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
     const LFunc *f = call->func;
     p->uses_of = back_count_uses(p->arena, f);
     CList l = { .out = &p->out, .line_start = p->out.len };
-    text_addf(&p->out, "    %s(", back_kernel_name(p->arena, f));
+    indent(p);
+    text_addf(&p->out, "%s(", back_kernel_name(p->arena, f));
     l.align = (int)(p->out.len - l.line_start);
     for (int i = 0; i < f->params.len; i++)
         c_list_add(&l, argument(p, e, &call->args[i], f->params.data[i]));
@@ -237,6 +246,40 @@ static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
     text_add(&p->out, ");\n");
     if (p->options.probes)
         print_probes(p, e, call);
+}
+
+/* Do the calls of a run read or write a place of this kind? */
+static bool run_uses(const LEntry *e, const LRun *r, LRefKind kind)
+{
+    for (int c = r->first; c < r->first + r->count; c++)
+        for (int k = 0; k < e->calls.data[c].func->params.len; k++)
+            if (e->calls.data[c].args[k].kind == kind)
+                return true;
+    return false;
+}
+
+/* Lanes side by side; probes want to see one value after another. */
+static void open_run(CPrinter *p, const LEntry *e, const LRun *r)
+{
+    if (!p->options.no_comments)
+        text_addf(&p->out, "    /* in %" PRId64 " chunks of the batch, the next %d kernels */\n", r->chunks, r->count);
+    if (!p->options.probes) {
+        text_add(&p->out, "    NNC_PARALLEL\n");
+        p->uses_parallel = true;
+    }
+    text_addf(&p->out, "    for (int64_t lane = 0; lane < %" PRId64 "; lane++) {\n", r->lanes);
+    if (run_uses(e, r, LR_LANE))
+        text_addf(&p->out, "        unsigned char *const own = a + %" PRId64 " + lane * %" PRId64 ";\n", r->offset,
+                  r->lane_bytes);
+    text_addf(&p->out, "        for (int64_t chunk = lane; chunk < %" PRId64 "; chunk += %" PRId64 ") {\n", r->chunks,
+              r->lanes);
+    p->depth = 3;
+}
+
+static void close_run(CPrinter *p)
+{
+    text_add(&p->out, "        }\n    }\n");
+    p->depth = 1;
 }
 
 static bool passes_on(const LEntry *e, LRefKind kind, int index)
@@ -269,16 +312,23 @@ static void print_entry(CPrinter *p, const LEntry *e)
         text_add(&p->out, "    unsigned char *const a = arena;\n");
     print_unused(p, e);
     const char *path = NULL;
+    p->depth = 1;
     for (int i = 0; i < e->calls.len; i++) {
         const LFunc *f = e->calls.data[i].func;
+        const LRun *run = lentry_run(e, i);
+        if (run && i == run->first)
+            open_run(p, e, run);
         if (f->path && !p->options.no_comments && (!path || strcmp(path, f->path) != 0)) {
-            text_addf(&p->out, "    /* %s", c_comment_text(p->arena, f->path));
+            indent(p);
+            text_addf(&p->out, "/* %s", c_comment_text(p->arena, f->path));
             if (f->loc.file)
                 text_addf(&p->out, " (%s:%d)", c_comment_text(p->arena, f->loc.file), f->loc.line);
             text_add(&p->out, " */\n");
         }
         path = f->path;
         print_kernel_call(p, e, &e->calls.data[i]);
+        if (run && i == run->first + run->count - 1)
+            close_run(p);
     }
     text_add(&p->out, "}\n");
 }

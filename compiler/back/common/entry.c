@@ -31,7 +31,7 @@ BackEntryUse back_entry_use(const LProgram *program, const LEntry *e)
                 use.slots |= slot;
                 use.weights |= !slot;
             }
-            use.arena |= call->args[k].kind == LR_ARENA;
+            use.arena |= call->args[k].kind == LR_ARENA || call->args[k].kind == LR_LANE;
         }
         if (f->uses_ctx)
             add_context(&use, f);

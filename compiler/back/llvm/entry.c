@@ -1,13 +1,15 @@
 /* Entry points: the calls of their kernels in order, under the symbols and C signatures that back/c's
- * header declares, and wrappers of the one signature nnr_entry_fn. */
+ * header declares, and wrappers of the one signature nnr_entry_fn. A run of calls becomes a function of one
+ * lane, which gets the entry point's parameters through a struct and is handed to the runtime's threads. */
 #include "back/llvm/lower.h"
 
 #include <string.h>
 
-/* Where the parameters of the entry function are; NULL: it has none of that kind. */
+/* The parameters of the entry function; NULL: it has none of that kind. */
 typedef struct {
-    LLVMValueRef fn, weights, slots, arena, context[3];
-    int first_in, first_out;
+    LLVMValueRef *all, weights, slots, arena, context[3];
+    int n, first_in, first_out;
+    LLVMValueRef chunk, own; /* in a run: the number of the chunk, the lane's memory */
 } Ports;
 
 static LLVMTypeRef entry_type(const Lower *g, const LEntry *e, const BackEntryUse *use)
@@ -25,23 +27,22 @@ static LLVMTypeRef entry_type(const Lower *g, const LEntry *e, const BackEntryUs
     return LLVMFunctionType(g->void_, t, (unsigned)n, false);
 }
 
-static Ports find_ports(const LEntry *e, const BackEntryUse *use, LLVMValueRef fn)
+static Ports find_ports(const LEntry *e, const BackEntryUse *use, LLVMValueRef *all)
 {
-    Ports p = { .fn = fn };
-    unsigned n = 0;
+    Ports p = { .all = all };
     if (use->weights)
-        p.weights = LLVMGetParam(fn, n++);
+        p.weights = all[p.n++];
     if (use->slots)
-        p.slots = LLVMGetParam(fn, n++);
-    p.first_in = (int)n;
-    p.first_out = (int)n + e->n_in;
-    n += (unsigned)(e->n_in + e->n_out);
+        p.slots = all[p.n++];
+    p.first_in = p.n;
+    p.first_out = p.n + e->n_in;
+    p.n += e->n_in + e->n_out;
     if (use->arena)
-        p.arena = LLVMGetParam(fn, n++);
+        p.arena = all[p.n++];
     const bool wanted[3] = { use->seed, use->step, use->epoch };
     for (int i = 0; i < 3; i++)
         if (wanted[i])
-            p.context[i] = LLVMGetParam(fn, n++);
+            p.context[i] = all[p.n++];
     return p;
 }
 
@@ -51,6 +52,14 @@ static LLVMValueRef at_offset(Lower *g, LLVMValueRef base, int64_t offset)
     return offset ? LLVMBuildInBoundsGEP2(g->b, g->i8, base, &i, 1, "") : base;
 }
 
+static LLVMValueRef at_chunk(Lower *g, const Ports *p, LLVMValueRef base, int64_t step)
+{
+    if (!step)
+        return base;
+    LLVMValueRef i = LLVMBuildNSWMul(g->b, p->chunk, low_int(g, step), "");
+    return LLVMBuildInBoundsGEP2(g->b, g->i8, base, &i, 1, "");
+}
+
 static LLVMValueRef argument(Lower *g, const Ports *p, const LRef *ref)
 {
     switch (ref->kind) {
@@ -58,11 +67,12 @@ static LLVMValueRef argument(Lower *g, const Ports *p, const LRef *ref)
         const LGlobal *v = &g->program->globals[ref->index];
         return at_offset(g, v->kind == NNR_SLOT ? p->slots : p->weights, v->offset);
     }
-    case LR_INPUT: return LLVMGetParam(p->fn, (unsigned)(p->first_in + ref->index));
-    case LR_OUTPUT: return LLVMGetParam(p->fn, (unsigned)(p->first_out + ref->index));
+    case LR_INPUT: return at_chunk(g, p, p->all[p->first_in + ref->index], ref->step);
+    case LR_OUTPUT: return at_chunk(g, p, p->all[p->first_out + ref->index], ref->step);
+    case LR_LANE: return at_offset(g, p->own, ref->offset);
     case LR_ARENA: break;
     }
-    return at_offset(g, p->arena, ref->offset);
+    return at_chunk(g, p, at_offset(g, p->arena, ref->offset), ref->step);
 }
 
 static void add_probes(Lower *g, const LFunc *f, LLVMValueRef *args)
@@ -95,6 +105,77 @@ static void add_call(Lower *g, const Ports *p, const LCall *call, LLVMValueRef k
     LLVMBuildCall2(g->b, LLVMGlobalGetValueType(kernel), kernel, args, (unsigned)n, "");
     if (g->options->probe && g->in_process)
         add_probes(g, f, args);
+}
+
+/* ---- runs ---- */
+
+/* for (chunk = lane; chunk < chunks; chunk += lanes) { calls } */
+static void add_chunks(Lower *g, Ports *p, const LEntry *e, const LRun *r, LLVMValueRef lane, const int *callee,
+                       LLVMValueRef *kernels)
+{
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(g->b);
+    LLVMValueRef fn = LLVMGetBasicBlockParent(before);
+    LLVMBasicBlockRef loop = LLVMAppendBasicBlockInContext(g->context, fn, "chunk");
+    LLVMBasicBlockRef done = LLVMAppendBasicBlockInContext(g->context, fn, "done");
+    LLVMValueRef start = LLVMBuildNSWMul(g->b, lane, low_int(g, r->lane_bytes), "");
+    start = LLVMBuildNSWAdd(g->b, start, low_int(g, r->offset), "");
+    p->own = p->arena ? LLVMBuildInBoundsGEP2(g->b, g->i8, p->arena, &start, 1, "own") : NULL;
+    LLVMBuildBr(g->b, loop); /* every lane has a chunk */
+    LLVMPositionBuilderAtEnd(g->b, loop);
+    p->chunk = LLVMBuildPhi(g->b, g->i64, "chunk");
+    for (int i = r->first; i < r->first + r->count; i++)
+        add_call(g, p, &e->calls.data[i], kernels[callee[i]]);
+    LLVMValueRef next = LLVMBuildNSWAdd(g->b, p->chunk, low_int(g, r->lanes), ""), from[2] = { lane, next };
+    LLVMBasicBlockRef blocks[2] = { before, LLVMGetInsertBlock(g->b) };
+    LLVMAddIncoming(p->chunk, from, blocks, 2);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, next, low_int(g, r->chunks), ""), loop, done);
+    LLVMPositionBuilderAtEnd(g->b, done);
+}
+
+/* void name.runN(struct *parameters, i64 lane) */
+static LLVMValueRef make_lane(Lower *g, const Ports *outside, LLVMTypeRef pack, const char *name, const LEntry *e,
+                              const BackEntryUse *use, const LRun *r, const int *callee, LLVMValueRef *kernels)
+{
+    LLVMValueRef fn = low_function(g, name, g->body_type, false);
+    LLVMBasicBlockRef at = LLVMGetInsertBlock(g->b);
+    LLVMMetadataRef scope = g->frame.scope;
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, fn, ""));
+    debug_function(g, fn, name, name, (Loc){ 0 }, false);
+    LLVMValueRef *all = ARENA_ARRAY(g->arena, LLVMValueRef, outside->n + 1);
+    for (int i = 0; i < outside->n; i++) {
+        LLVMValueRef place = LLVMBuildStructGEP2(g->b, pack, LLVMGetParam(fn, 0), (unsigned)i, "");
+        all[i] = LLVMBuildLoad2(g->b, LLVMTypeOf(outside->all[i]), place, "");
+    }
+    Ports inside = find_ports(e, use, all);
+    add_chunks(g, &inside, e, r, LLVMGetParam(fn, 1), callee, kernels);
+    LLVMBuildRetVoid(g->b);
+    g->frame.scope = scope;
+    LLVMPositionBuilderAtEnd(g->b, at);
+    return fn;
+}
+
+/* Probes want to see one value after another: then the lanes follow one another. */
+static void add_run(Lower *g, const Ports *p, const LEntry *e, const BackEntryUse *use, const LRun *r,
+                    const int *callee, LLVMValueRef *kernels)
+{
+    const char *name = arena_printf(g->arena, "%s.run%d", back_entry_name(g->arena, g->program, e), r->first);
+    LLVMTypeRef *types = ARENA_ARRAY(g->arena, LLVMTypeRef, p->n + 1);
+    for (int i = 0; i < p->n; i++)
+        types[i] = LLVMTypeOf(p->all[i]);
+    LLVMTypeRef pack = LLVMStructTypeInContext(g->context, types, (unsigned)p->n, false);
+    LLVMValueRef space = LLVMBuildAlloca(g->b, pack, "parameters");
+    for (int i = 0; i < p->n; i++)
+        LLVMBuildStore(g->b, p->all[i], LLVMBuildStructGEP2(g->b, pack, space, (unsigned)i, ""));
+    LLVMValueRef lane = make_lane(g, p, pack, name, e, use, r, callee, kernels);
+    debug_place(g, e->calls.data[r->first].func->loc);
+    if (!g->options->probe || !g->in_process) {
+        low_parallel_call(g, lane, space, low_int(g, r->lanes));
+        return;
+    }
+    for (int64_t l = 0; l < r->lanes; l++) {
+        LLVMValueRef args[2] = { space, low_int(g, l) };
+        LLVMBuildCall2(g->b, g->body_type, lane, args, 2, "");
+    }
 }
 
 /* NAME_run_ENTRY(weights, slots, in, out, arena, ctx) */
@@ -138,9 +219,17 @@ void low_entry(Lower *g, int entry, LLVMValueRef *kernels)
     g->func = NULL;
     LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, fn, ""));
     debug_function(g, fn, name, name, (Loc){ 0 }, true);
-    Ports ports = find_ports(e, &use, fn);
-    for (int i = 0; i < e->calls.len; i++)
-        add_call(g, &ports, &e->calls.data[i], kernels[g->plan->callee[entry][i]]);
+    LLVMValueRef *all = ARENA_ARRAY(g->arena, LLVMValueRef, LLVMCountParams(fn) + 1);
+    LLVMGetParams(fn, all);
+    Ports ports = find_ports(e, &use, all);
+    const int *callee = g->plan->callee[entry];
+    for (int i = 0; i < e->calls.len; i++) {
+        const LRun *run = lentry_run(e, i);
+        if (!run)
+            add_call(g, &ports, &e->calls.data[i], kernels[callee[i]]);
+        else if (i == run->first)
+            add_run(g, &ports, e, &use, run, callee, kernels);
+    }
     LLVMBuildRetVoid(g->b);
     if (g->options->wrappers || g->in_process || g->options->program_table)
         add_wrapper(g, e, &use, fn);

@@ -83,6 +83,8 @@ void low_loop_facts(Lower *g, LLVMValueRef branch);
 
 /* parallel.c */
 void low_parallel(Lower *g, const LStmt *s);
+/* task(captures, i) for i in [0, n), on the runtime's threads. */
+void low_parallel_call(Lower *g, LLVMValueRef task, LLVMValueRef captures, LLVMValueRef n);
 
 /* entry.c */
 void low_entry(Lower *g, int entry, LLVMValueRef *kernels /* by function */);

@@ -191,6 +191,12 @@ static LLVMValueRef parallel_runner(Lower *g)
     return g->parallel;
 }
 
+void low_parallel_call(Lower *g, LLVMValueRef task, LLVMValueRef captures, LLVMValueRef n)
+{
+    LLVMValueRef args[3] = { task, captures, n }, runner = parallel_runner(g);
+    LLVMBuildCall2(g->b, g->parallel_type, runner, args, 3, "");
+}
+
 void low_parallel(Lower *g, const LStmt *s)
 {
     Captures c = gather(g, s);
@@ -211,8 +217,6 @@ void low_parallel(Lower *g, const LStmt *s)
     LLVMValueRef trips = low_trips(g, s, lo, hi);
     LLVMValueRef body = make_body(g, s, &c, name);
     LLVMValueRef task = make_task(g, &c, pack, body, arena_printf(g->arena, "%s.task", name));
-    LLVMValueRef args[3] = { task, space, trips };
-    LLVMValueRef runner = parallel_runner(g);
     debug_place(g, g->func->loc);
-    LLVMBuildCall2(g->b, g->parallel_type, runner, args, 3, "");
+    low_parallel_call(g, task, space, trips);
 }

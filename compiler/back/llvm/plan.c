@@ -70,8 +70,8 @@ static void find_alignment(Arena *arena, Plan *plan)
             for (int k = 0; k < call->func->params.len; k++) {
                 const LRef *r = &call->args[k];
                 int64_t offset = r->kind == LR_VAR ? p->globals[r->index].offset : r->offset;
-                bool block = r->kind == LR_VAR || r->kind == LR_ARENA;
-                unaligned[k] = unaligned[k] || !block || offset % NNR_ALIGN != 0;
+                bool block = r->kind == LR_VAR || r->kind == LR_ARENA || r->kind == LR_LANE;
+                unaligned[k] = unaligned[k] || !block || offset % NNR_ALIGN != 0 || r->step % NNR_ALIGN != 0;
             }
         }
 }

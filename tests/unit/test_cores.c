@@ -29,8 +29,8 @@ static void chain(Arena *arena, LFunc *const *funcs, int n, LCall *calls)
 {
     for (int i = 0; i < n; i++) {
         calls[i] = (LCall){ funcs[i], ARENA_ARRAY(arena, LRef, 2) };
-        calls[i].args[0] = i ? (LRef){ LR_ARENA, 0, (i - 1) * 4 * COUNT } : (LRef){ LR_INPUT, 0, 0 };
-        calls[i].args[1] = (LRef){ LR_ARENA, 0, i * 4 * COUNT };
+        calls[i].args[0] = i ? (LRef){ LR_ARENA, 0, (i - 1) * 4 * COUNT, 0 } : (LRef){ LR_INPUT, 0, 0, 0 };
+        calls[i].args[1] = (LRef){ LR_ARENA, 0, i * 4 * COUNT, 0 };
     }
 }
 

@@ -189,13 +189,18 @@ static void print_memory(const Entry *e)
                       bytes, e->t);
         return;
     }
-    bool masked = e->type.kind == LK_F32 && e->lanes == 16;
-    if (masked)
+    bool masked = e->type.kind == LK_F32 && (e->lanes == 16 || e->lanes == 8);
+    if (masked) {
+        int bits = e->lanes * 32;
         text_addf(e->out,
-                  "#ifdef __AVX512F__\n"
-                  "    const __mmask16 m = (__mmask16)(n >= 16 ? 0xffffu : n <= 0 ? 0u : (1u << n) - 1u);\n"
-                  "    %s;\n#else\n",
-                  store ? "_mm512_mask_storeu_ps(to, m, (__m512)v)" : "return (f32x16)_mm512_maskz_loadu_ps(m, from)");
+                  "#ifdef __AVX512%s__\n"
+                  "    const __mmask%d m = (__mmask%d)(n >= %d ? 0x%xu : n <= 0 ? 0u : (1u << n) - 1u);\n",
+                  e->lanes == 16 ? "F" : "VL", e->lanes, e->lanes, e->lanes, (1u << e->lanes) - 1);
+        if (store)
+            text_addf(e->out, "    _mm%d_mask_storeu_ps(to, m, (__m%d)v);\n#else\n", bits, bits);
+        else
+            text_addf(e->out, "    return (f32x%d)_mm%d_maskz_loadu_ps(m, from);\n#else\n", e->lanes, bits);
+    }
     if (store)
         text_addf(e->out, "    memcpy(to, &v, %s);\n", bytes);
     else

@@ -78,6 +78,9 @@ static const Family RISCV64[] = {
     { 0 },
 };
 
+/* Those whose units take half a vector at a time. */
+static const char HALVES[] = "znver4";
+
 static const Family *const FAMILIES[] = { X86_64, AARCH64, RISCV64 };
 
 static Arch arch_of_triple(const char *triple)
@@ -173,6 +176,7 @@ const LTarget *ltarget_of_cpu(Arena *arena, const char *triple, const char *cpu,
     t->name = t->cpu = cpu ? arena_strdup(arena, cpu) : BASELINE[arch];
     t->triple = triple ? arena_strdup(arena, triple) : NULL;
     t->vector_bytes = f->vector_bytes ? f->vector_bytes : f->base->vector_bytes;
+    t->unit_bytes = cpu && has_word(HALVES, cpu) ? t->vector_bytes / 2 : 0;
     t->l1 = (int64_t)f->l1 * KIB;
     t->l2 = (int64_t)f->l2 * KIB;
     t->l3 = (int64_t)f->l3 * KIB;

@@ -21,6 +21,12 @@ TileCut tile_cut(int64_t extent, int64_t rows, int64_t window)
 
 static TileCut row_cut(const Tiler *m, int r) { return tile_row_cut(m->c, m->t, r); }
 
+/* Tiles along the lanes. */
+static int64_t vector_tiles(const LContract *c, const LTile *t)
+{
+    return (c->extent[t->vec] + tile_width(t) - 1) / tile_width(t);
+}
+
 typedef struct {
     Tiler *m;
     LExpr *group[2]; /* number of the first tile along the rows */
@@ -35,12 +41,14 @@ static int add_vectors(const LContract *c, const LTile *t, TileDim *dim)
 {
     if (t->kind != TILE_OUTER || t->vec < 0)
         return 0;
-    *dim = (TileDim){ t->vec, (c->extent[t->vec] + tile_width(t) - 1) / tile_width(t) };
+    int64_t each = t->slide ? t->along : 1;
+    *dim = (TileDim){ t->vec, (vector_tiles(c, t) + each - 1) / each };
     return 1;
 }
 
 /* Outermost first: chunks, what changes every operand, what changes the vectors' operand, the vector
- * tiles (whose panel stays in cache meanwhile), the rest, the rows; or the vector tiles last. */
+ * tiles (whose panel stays in cache meanwhile), the rest, the rows; or the vector tiles last. Where a window
+ * slides there are no panels: a piece has a tile of rows and walks over the lanes, as memory does. */
 int tile_grid(const LContract *c, const LTile *t, TileDim dim[TILE_MAX_INDEX + 1])
 {
     int n = 0, last = c->n_operand - 1;
@@ -50,7 +58,7 @@ int tile_grid(const LContract *c, const LTile *t, TileDim dim[TILE_MAX_INDEX + 1
     for (int o = 0; o <= last && t->vec >= 0; o++)
         vec_on[o] = c->operand[o].stride[t->vec] != 0;
     for (int rank = 0; rank < 3; rank++) {
-        if (rank == 2 && !t->sweep)
+        if (rank == 2 && !t->sweep && !t->slide)
             n += add_vectors(c, t, dim + n);
         for (int k = 0; k < c->n_out; k++) {
             if (in_tile(t, k) || c->extent[k] == 1)
@@ -67,7 +75,7 @@ int tile_grid(const LContract *c, const LTile *t, TileDim dim[TILE_MAX_INDEX + 1
             int64_t count = tile_row_cut(c, t, r).count;
             dim[n++] = (TileDim){ t->row[r], (count + t->group[r] - 1) / t->group[r] };
         }
-    if (t->sweep)
+    if (t->sweep || t->slide)
         n += add_vectors(c, t, dim + n);
     return n;
 }
@@ -215,6 +223,32 @@ static void emit_piece(Grid *g, TileSpot spot, LBlock *at)
     m->kept = NULL;
 }
 
+/* The vector tiles of a piece whose windows slide: those that are whole, then the one at the edge. */
+static void emit_along(Grid *g, TileSpot spot, LBlock *at)
+{
+    Tiler *m = g->m;
+    LFunc *f = m->f;
+    const LTile *t = m->t;
+    int64_t n = m->c->extent[t->vec], full = n / tile_width(t), rest = n % tile_width(t);
+    LExpr *first = lx_mul(f, spot.panel, lx_i64(f, t->along)), *end = lx_add(f, first, lx_i64(f, t->along));
+    if (full % t->along || rest)
+        end = lx_bin(f, LX_MIN, end, lx_i64(f, full));
+    spot.cols = t->cols;
+    if (full) {
+        LStmt *loop = lb_for(f, at, "v", first, end, 1, LF_SERIAL);
+        spot.index[t->vec] = lx_mul(f, lx_var(f, loop->var), lx_i64(f, tile_width(t)));
+        emit_piece(g, spot, &loop->body);
+    }
+    if (!rest)
+        return;
+    if (first->op != LX_CONST)
+        at = &lb_if(f, at, lx_bin(f, LX_LT, lx_i64(f, full), lx_add(f, first, lx_i64(f, t->along))))->body;
+    spot.cols = (int)((rest + t->lanes - 1) / t->lanes);
+    spot.limit = (int)(rest - (int64_t)(spot.cols - 1) * t->lanes);
+    spot.index[t->vec] = lx_i64(f, full * tile_width(t));
+    emit_piece(g, spot, at);
+}
+
 static void emit_grid(Tiler *m, LBlock *at)
 {
     LFunc *f = m->f;
@@ -252,6 +286,10 @@ static void emit_grid(Tiler *m, LBlock *at)
     }
     if (t->kind == TILE_DOT || t->vec < 0) {
         emit_piece(&g, spot, at);
+        return;
+    }
+    if (t->slide) {
+        emit_along(&g, spot, at);
         return;
     }
     /* Whole vector tiles, and the one at the edge, whose number is known. */

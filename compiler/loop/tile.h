@@ -90,6 +90,8 @@ typedef struct {
     int64_t chunks;
     int winograd;      /* m > 0: Winograd's schedule in tiles of m x m results (loop/winograd.h), in */
     int64_t tiles;     /* blocks of so many tiles; only it, parallel and cost count then */
+    int64_t slide;     /* steps of the sum written out one after another (loop/tile_slide.c), or 0: a loop; */
+    int64_t along;     /* then a piece has one tile of rows, and so many vector tiles */
     bool parallel;
     double cost;       /* estimated cycles: half of one core alone, half of the target's cores together */
 } LTile;

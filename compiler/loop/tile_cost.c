@@ -27,6 +27,12 @@ static bool unaligned(const LContract *c, const LTile *t, int o)
     return false;
 }
 
+/* What a vector costs, beside one as long as the target has. */
+static double share_of_vector(const LContract *c, const LTile *t)
+{
+    return t->lanes > 1 && t->lanes * 4 <= c->target->unit_bytes ? 0.5 : 1;
+}
+
 /* Cycles of one step of a tile of n0 x n1 rows and cols columns. */
 static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
 {
@@ -41,6 +47,8 @@ static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_
         if (on_vec)
             own *= (double)cols;
         bool apart = on_vec && t->lanes > 1 && t->pack[o] == PACK_NONE && stride(c, o, t->vec) != 1;
+        if (on_vec && (stride(c, o, t->row[0]) || stride(c, o, t->row[1])))
+            loads += 0.35 * own; /* one with each multiply-add: they get in each other's way */
         loads += apart ? own * t->lanes * 2 : own; /* lanes collected one by one */
         if (on_vec && !apart && t->pack[o] == PACK_NONE && unaligned(c, t, o))
             loads += 0.8 * own; /* from two lines */
@@ -50,7 +58,24 @@ static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_
     }
     double most = work > loads ? work : loads, issued = (work + loads + 3) / 5.5;
     most = (most > 10 ? most : 10) / 2; /* fewer accumulators wait for one another */
-    return most > issued ? most : issued;
+    return (most > issued ? most : issued) * share_of_vector(c, t);
+}
+
+/* The same for all steps of a tile whose window slides. */
+static double slide_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
+{
+    TileSlideWork w = tile_slide_work(c, t, n0, n1, cols);
+    double loads = (double)w.loads, work = (double)w.products, rounds = (double)all_steps(c) / (double)t->slide;
+    for (int o = 0; o < c->n_operand; o++) {
+        bool on_vec = stride(c, o, t->vec) != 0, moves = stride(c, o, t->row[0]) != 0;
+        double own = (double)(moves ? w.moving : w.loads - w.moving);
+        if (on_vec && stride(c, o, t->vec) != 1)
+            loads += own * (t->lanes * 2 - 1);
+        else if (on_vec && unaligned(c, t, o))
+            loads += 0.8 * own;
+    }
+    double most = work > loads ? work : loads, issued = (work + loads + 3) / 5.5;
+    return rounds * (((most / 2 > issued ? most / 2 : issued) + 0.15 * loads) * share_of_vector(c, t) + (rounds > 1 ? 10 : 3));
 }
 
 static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
@@ -59,9 +84,9 @@ static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64
     if (t->kind == TILE_DOT)
         return outputs * ((double)cols + 10);
     bool apart = t->lanes > 1 && t->vec >= 0 && c->out_stride[t->vec] != 1;
-    double each = !apart ? 1.5 : tile_turns_results(c, t) ? 9 : t->lanes * 4;
+    double each = !apart ? 1.5 * share_of_vector(c, t) : tile_turns_results(c, t) ? 9 : t->lanes * 4;
     for (int r = 0; r < 2; r++) /* rows on pages of their own */
-        if (t->row[r] >= 0 && t->rows[r] > 1 && c->out_stride[t->row[r]] >= 1024)
+        if (t->row[r] >= 0 && t->rows[r] > 1 && c->out_stride[t->row[r]] >= 1024 && !t->slide)
             each += 1.5;
     return outputs * (double)cols * each;
 }
@@ -99,7 +124,8 @@ static double grid_cycles(const LContract *c, const LTile *t)
         int e0 = variant & 1, e1 = variant >> 1 & 1, e2 = variant >> 2;
         double tiles = (double)others * (double)count[0][e0] * (double)count[1][e1] * (double)count[2][e2];
         if (tiles > 0)
-            sum += tiles * ((double)steps * step_cycles(c, t, size[0][e0], size[1][e1], size[2][e2]) +
+            sum += tiles * ((t->slide ? slide_cycles(c, t, size[0][e0], size[1][e1], size[2][e2])
+                                      : (double)steps * step_cycles(c, t, size[0][e0], size[1][e1], size[2][e2])) +
                             store_cycles(c, t, size[0][e0], size[1][e1], size[2][e2]) + 30);
     }
     return sum;
@@ -331,7 +357,7 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     }
     if (t->sweep) /* the group's part alone, between one vector tile and the next */
         held /= v->groups;
-    if (v->vectors <= 1)
+    if (v->vectors <= 1 && t->lanes > 1) /* scalar code waits for each line as vectors along the sum do */
         held = v->rows * v->steps * 4;
     double block = v->rows * v->inside * 4 * (along_rows ? 16.0 / t->rows[0] : 1) * v->tiles / v->groups;
     if (t->block >= 0 && block < held)
@@ -340,6 +366,17 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     add_lines(c, all, visits * lines, held, 1,
               least(tile_operand_bytes(c, o) / 64, all_rows) * (along_rows ? v->tiles : 1) * v->vectors * others_passes(c, t, o),
               !along_rows);
+}
+
+/* What a window that slides reads; rows and columns that tiles share come by again when all lanes have passed. */
+static void slide_traffic(const Volume *v, Traffic *all)
+{
+    const LContract *c = v->c;
+    const LTile *t = v->t;
+    TileSlideWork w = tile_slide_work(c, t, t->rows[0], t->rows[1], t->cols);
+    double lines = (double)w.moving * t->lanes / 16 * v->steps / (double)t->slide;
+    double visits = v->others * v->vectors * v->tiles;
+    add_lines(c, all, visits * lines, lines * 64 * (double)t->along, 1, visits * lines, true);
 }
 
 /* An operand that changes along rows and lanes: what a tile reads of it, it alone reads. */
@@ -402,6 +439,8 @@ double tile_cost(const LContract *c, const LTile *t)
         bool on_rows = stride(c, o, t->row[0]) || stride(c, o, t->row[1]);
         if (t->kind == TILE_DOT)
             dot_traffic(&v, o, &all);
+        else if (t->slide && on_rows)
+            slide_traffic(&v, &all);
         else if (t->lanes > 1 && stride(c, o, t->vec) && !on_rows)
             panel_traffic(&v, o, &all);
         else if (on_rows && !stride(c, o, t->vec))
@@ -418,7 +457,9 @@ double tile_cost(const LContract *c, const LTile *t)
         double tiles = v.others * v.vectors * v.tiles, blocks = v.steps / v.inside;
         cost += tiles * (v.rows * t->cols * (3 * blocks + 2.5) + 60 * blocks);
     }
-    if (t->group[0] > 1 || t->group[1] > 1)
+    if (t->slide)
+        pieces = v.others * v.tiles * (double)(((int64_t)v.vectors + t->along - 1) / t->along);
+    if (t->group[0] > 1 || t->group[1] > 1 || t->slide)
         cost += 60 * pieces;
     if (t->split >= 0) {
         double outputs = v.others * v.vectors * v.tiles * v.rows * t->cols;

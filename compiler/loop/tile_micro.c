@@ -52,9 +52,8 @@ static LExpr *lane_by_lane_load(Tiler *m, int o, LExpr *const *index, int limit,
     return lx_load(f, local, lx_i64(f, 0), lanes, limit < lanes ? lx_i64(f, limit) : NULL);
 }
 
-/* Operand o at an index, as a let: a vector where it changes along vec, else a scalar. */
-static LExpr *operand_value(Tiler *m, int o, LExpr *const *index, const TileSpot *spot, int row, int col, int limit,
-                            LBlock *at)
+LExpr *tile_operand(Tiler *m, int o, LExpr *const *index, const TileSpot *spot, int row, int col, int limit,
+                    LBlock *at)
 {
     static const char *const NAME[] = { "a", "b" };
     LContract *c = m->c;
@@ -123,7 +122,7 @@ static void multiply_add(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *con
                     int sc = depends(m, o, t->vec) || lanes_agree(m) ? col : 0;
                     LExpr **slot = &made[o][(s1 * a->n0 + s0) * a->cols + sc];
                     if (!*slot)
-                        *slot = only_live(m, operand_value(m, o, index, spot, s0, sc, lanes, at), lanes);
+                        *slot = only_live(m, tile_operand(m, o, index, spot, s0, sc, lanes, at), lanes);
                     value[o] = *slot;
                 }
                 LVar *acc = tile_acc(a, i1, i0, col);
@@ -219,7 +218,10 @@ void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at)
                           m->kept ? lx_load(f, m->kept, kept_at(m, &a, spot, i), m->t->lanes, NULL) : zero);
     for (int k = 0; k < m->c->n_index; k++)
         index[k] = spot->index[k];
-    sum_loops(m, &a, spot, index, m->inner, at);
+    if (m->t->slide)
+        tile_slide(m, &a, spot, index, at);
+    else
+        sum_loops(m, &a, spot, index, m->inner, at);
     if (m->kept) {
         for (int i = 0; i < n; i++)
             lb_store(f, at, m->kept, kept_at(m, &a, spot, i), lx_var(f, a.acc[i]), NULL);

@@ -72,6 +72,18 @@ static inline LVar *tile_acc(const TileSums *a, int i1, int i0, int col)
 
 /* Lanes of operand o from index[along] on, as load gives them; NULL where that cannot be made of vectors. */
 LExpr *tile_vector_load(Tiler *m, int o, LExpr *const *index, int along, int limit, LBlock *at);
+/* Operand o at an index, as a let: a vector where it changes along the lanes' index, else a scalar. */
+LExpr *tile_operand(Tiler *m, int o, LExpr *const *index, const TileSpot *spot, int row, int col, int limit,
+                    LBlock *at);
+/* The sums of a tile whose window slides (t->slide). */
+void tile_slide(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, LBlock *at);
+/* What t->slide steps take in a tile of n0 x n1 rows and so many columns, in vectors. */
+typedef struct {
+    int64_t products, loads, moving /* loads of the operand that changes along the rows */, registers;
+} TileSlideWork;
+TileSlideWork tile_slide_work(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols);
+/* NULL, or why the window of t does not slide so. */
+const char *tile_slide_check(const LContract *c, const LTile *t);
 /* The tile's sums: of everything, then stored; or, with m->kept, of one block, added to what waits there. */
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at);
 /* Of a tile's innermost loop, which has so many steps: how many of them, the first, also fetch what will be

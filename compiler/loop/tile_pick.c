@@ -5,6 +5,7 @@
 #include "loop/tile_pick.h"
 #include "loop/winograd.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { BASES = 14 };
@@ -72,7 +73,7 @@ static void consider(Pick *p, LTile t)
 {
     const LContract *c = p->c;
     for (int r = 0; r < 2; r++) /* nothing but another order of the grid */
-        if (t.row[r] >= 0 && t.rows[r] == 1 && t.group[r] == 1)
+        if (t.row[r] >= 0 && t.rows[r] == 1 && t.group[r] == 1 && !t.slide)
             return;
     if (t.block >= 0 && t.group[0] * t.group[1] == 1)
         return;
@@ -334,6 +335,72 @@ static void consider_axis(Pick *p, LTile t)
     }
 }
 
+/* ---- windows that slide ---- */
+
+/* Do steps of the sum, which are written out, meet what neighbours along output index y read? */
+static bool windowed(const LContract *c, int o, int y)
+{
+    int64_t s = stride(c, o, y) < 0 ? -stride(c, o, y) : stride(c, o, y);
+    for (int k = c->n_out; k < c->n_index && s && c->extent[y] > 1; k++) {
+        int64_t tap = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
+        int64_t far = tap > s ? tap : s, near = tap > s ? s : tap;
+        if (c->extent[k] > 1 && near && far % near == 0 && far / near <= 4)
+            return true;
+    }
+    return false;
+}
+
+static void consider_slide(Pick *p, LTile t)
+{
+    const LContract *c = p->c;
+    int64_t vectors = (c->extent[t.vec] + t.lanes - 1) / t.lanes, most0 = min64(extent(c, t.row[0]), 16);
+    int64_t most1 = t.row[1] < 0 ? 1 : min64(extent(c, t.row[1]), 5);
+    for (int cols = 1; cols <= 4 && cols <= vectors; cols++)
+        for (int64_t n1 = t.row[1] < 0 ? 1 : 2; n1 <= most1; n1++)
+            for (int64_t n0 = 2; n0 <= most0; n0++) {
+                t.cols = cols;
+                t.rows[0] = (int)n0;
+                t.rows[1] = (int)n1;
+                t.along = 1;
+                if (n0 * n1 * cols >= c->target->vector_registers || n0 * n1 * cols > TILE_MAX_ACC)
+                    break;
+                if (loop_contract_check(c, &t) || tile_slide_work(c, &t, n0, n1, cols).registers + (c->target->vector_registers > 16 ? 5 : 2) > c->target->vector_registers)
+                    continue;
+                int64_t walk = (vectors + cols - 1) / cols;
+                for (t.along = walk; t.along >= 1; t.along /= 2)
+                    consider(p, t);
+            }
+}
+
+/* Depthwise convolutions and their like: few steps, or a window along the innermost. */
+static void consider_slides(Pick *p, LTile t)
+{
+    const LContract *c = p->c;
+    int order[TILE_MAX_INDEX], n = tile_order(c, &t, order);
+    int64_t steps = 1, innermost = n ? c->extent[order[n - 1]] : 1;
+    for (int i = 0; i < n; i++)
+        steps = steps * c->extent[order[i]] > 1 << 20 ? 1 << 20 : steps * c->extent[order[i]];
+    for (int o = 0; o < c->n_operand && n; o++)
+        for (int a = 0; a < c->n_out; a++) {
+            if (a == t.vec || !windowed(c, o, a) || stride(c, 1 - o, a))
+                continue;
+            for (int b = -1; b < c->n_out; b++) {
+                if (b >= 0 && (b == t.vec || b == a || !windowed(c, o, b) || stride(c, 1 - o, b) ||
+                               llabs(stride(c, o, b)) < llabs(stride(c, o, a))))
+                    continue;
+                t.row[0] = a;
+                t.row[1] = b;
+                t.slide = steps;
+                if (steps <= 32)
+                    consider_slide(p, t);
+                int64_t parts = (innermost + 9) / 10;
+                t.slide = (innermost + parts - 1) / parts;
+                if (t.slide < steps)
+                    consider_slide(p, t);
+            }
+        }
+}
+
 static bool dot_fits(const LContract *c, int k, int lanes)
 {
     bool any = false;
@@ -354,6 +421,14 @@ static bool results_afar(const LContract *c)
     return bytes > 0.4 * (double)c->target->l2;
 }
 
+/* Vectors of half the length, where those leave fewer lanes idle at the end and cost half. */
+static bool narrow_pays(const LContract *c, const LTile *t, int full)
+{
+    int64_t n = c->extent[t->vec];
+    return t->lanes < full && t->lanes * 4 == c->target->unit_bytes && t->kind == TILE_OUTER &&
+           (n + t->lanes - 1) / t->lanes % (full / t->lanes) != 0;
+}
+
 int loop_contract_candidates(const LContract *c, LTile *out, int max)
 {
     Pick p = { .c = c, .best = out, .max = max };
@@ -366,12 +441,15 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
         t.vec = k;
         t.kind = k < c->n_out ? TILE_OUTER : TILE_DOT;
         bool fits = k < c->n_out ? c->extent[k] > 1 : p.lanes > 1 && dot_fits(c, k, p.lanes);
-        /* Narrower vectors where the index is short. */
+        /* Narrower vectors where the index is short, or where they fit it better. */
         for (t.lanes = p.lanes; fits && t.lanes >= 1; t.lanes /= 2) {
             bool valid = t.lanes == 1 || t.lanes >= 4;
             bool useful = t.lanes == 1 ? p.lanes == 1 : k < c->n_out || t.lanes == p.lanes;
-            if (valid && useful && (t.lanes == p.lanes || c->extent[k] <= t.lanes))
-                consider_axis(&p, t);
+            if (!valid || !useful || (t.lanes < p.lanes && c->extent[k] > t.lanes && !narrow_pays(c, &t, p.lanes)))
+                continue;
+            consider_axis(&p, t);
+            if (t.kind == TILE_OUTER && t.lanes > 1 && c->n_operand == 2)
+                consider_slides(&p, t);
         }
     }
     LTile fast;
@@ -380,7 +458,7 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
     for (int i = 0; i < p.n; i++)
         if (!out[i].winograd) {
             out[i].parallel = !c->serial && cores_may_fork(c->target, out[i].cost);
-            out[i].claim = out[i].kind == TILE_OUTER && out[i].lanes > 1 && out[i].split < 0 &&
+            out[i].claim = out[i].kind == TILE_OUTER && out[i].lanes > 1 && out[i].split < 0 && !out[i].slide &&
                            (c->far_reads || results_afar(c));
         }
     return p.n;

@@ -55,12 +55,12 @@ char *loop_tile_print(const LTile *t, Arena *arena)
         return arena_printf(arena, "winograd %d tiles %lld %s", t->winograd, (long long)t->tiles,
                             t->parallel ? "parallel" : "serial");
     return arena_printf(arena, "%s vec %d lanes %d cols %d rows %d:%d:%lld %d:%d:%lld %s pack %s %s block %d:%lld "
-                               "split %d:%lld %s%s%s",
+                               "split %d:%lld %s%s%s%s",
                         t->kind == TILE_DOT ? "dot" : "outer", t->vec, t->lanes, t->cols, t->row[0], t->rows[0],
                         (long long)t->group[0], t->row[1], t->rows[1], (long long)t->group[1], t->sweep ? "sweep" : "stay", PACK[t->pack[0]],
                         PACK[t->pack[1]], t->block, (long long)t->depth, t->split, (long long)t->chunks,
-                        t->parallel ? "parallel" : "serial",
-                        t->ahead ? " ahead" : "", t->claim ? " claim" : "");
+                        t->parallel ? "parallel" : "serial", t->ahead ? " ahead" : "", t->claim ? " claim" : "",
+                        t->slide ? arena_printf(arena, " slide %lld:%lld", (long long)t->slide, (long long)t->along) : "");
 }
 
 static bool read_pack(const char *word, TilePack *pack)
@@ -79,7 +79,7 @@ const char *loop_tile_read(const char *text, LTile *out)
 {
     char kind[8], how[12], order[8], pack[2][8];
     int end = 0;
-    long long chunks, depth, group[2];
+    long long chunks, depth, group[2], slide = 0, along = 0;
     LTile t = { 0 };
     if (sscanf(text, "winograd %d tiles %lld %11s%n", &t.winograd, &chunks, how, &end) == 3 && !text[end] &&
         (!strcmp(how, "parallel") || !strcmp(how, "serial"))) {
@@ -96,6 +96,9 @@ const char *loop_tile_read(const char *text, LTile *out)
     end += t.ahead ? 6 : 0;
     t.claim = n == 18 && has_prefix(text + end, " claim");
     end += t.claim ? 6 : 0;
+    int more = 0;
+    if (n == 18 && sscanf(text + end, " slide %lld:%lld%n", &slide, &along, &more) == 2 && slide > 0)
+        end += more;
     if (n != 18 || text[end])
         return "not of the form 'outer vec 1 lanes 16 cols 2 rows 0:12:4 -1:1:1 stay pack none whole block -1:0 "
                "split -1:0 parallel'";
@@ -114,6 +117,8 @@ const char *loop_tile_read(const char *text, LTile *out)
     t.group[0] = group[0];
     t.group[1] = group[1];
     t.parallel = how[0] == 'p';
+    t.slide = slide;
+    t.along = along;
     *out = t;
     return NULL;
 }
@@ -228,6 +233,8 @@ const char *loop_contract_check(const LContract *c, const LTile *t)
     for (int o = 0; o < 2; o++)
         if ((why = check_pack(c, t, o)))
             return why;
+    if ((why = tile_slide_check(c, t)))
+        return why;
     if ((t->ahead || t->claim) && (dot || t->lanes < 2))
         return "prefetches without panels";
     for (int o = 0; o < 2; o++)

@@ -24,6 +24,8 @@ char *loop_tile_words(const LTile *tile, Arena *arena)
         add_rows(&t, tile);
         text_addf(&t, " rows x %dx%d lanes", tile->cols, tile->lanes);
     }
+    if (tile->slide)
+        text_addf(&t, ", %lld steps sliding", (long long)tile->slide);
     for (int o = 0; o < 2; o++)
         if (tile->pack[o])
             text_addf(&t, ", %s packed%s", NAME[o], tile->pack[o] == PACK_WHOLE ? "" : " by the piece");

@@ -159,14 +159,30 @@ static void depthwise(Shapes *all, const char *group, Conv c)
 {
     Shape *s = shape_add(all, conv_name(all->arena, "depthwise", &c), group, c.weight);
     Part *p = &s->part[s->n_parts++];
-    int64_t W = (c.w - 1) * c.step + c.kw, H = (c.h - 1) * c.step + c.kh;
+    int64_t d = c.dilation, W = (c.w - 1) * c.step + (c.kw - 1) * d + 1, H = (c.h - 1) * c.step + (c.kh - 1) * d + 1;
     part_index(p, c.n, H * W * c.co, 0, c.h * c.w * c.co);
     part_index(p, c.h, c.step * W * c.co, 0, c.w * c.co);
     part_index(p, c.w, c.step * c.co, 0, c.co);
     part_index(p, c.co, 1, 1, 1);
     p->n_out = 4;
-    part_index(p, c.kh, W * c.co, c.kw * c.co, 0);
-    part_index(p, c.kw, c.co, c.co, 0);
+    part_index(p, c.kh, d * W * c.co, c.kw * c.co, 0);
+    part_index(p, c.kw, d * c.co, c.co, 0);
+    shape_close(s);
+}
+
+/* dw[kh, kw, c] = sum over n, h, w of x[n, h * step + kh, w * step + kw, c] dy[n, h, w, c]. */
+static void depthwise_weight_gradient(Shapes *all, const char *group, Conv c)
+{
+    Shape *s = shape_add(all, conv_name(all->arena, "depthwise dW", &c), group, c.weight);
+    Part *p = &s->part[s->n_parts++];
+    int64_t W = (c.w - 1) * c.step + c.kw, H = (c.h - 1) * c.step + c.kh;
+    part_index(p, c.kh, W * c.co, 0, c.kw * c.co);
+    part_index(p, c.kw, c.co, 0, c.co);
+    part_index(p, c.co, 1, 1, 1);
+    p->n_out = 3;
+    part_index(p, c.n, H * W * c.co, c.h * c.w * c.co, 0);
+    part_index(p, c.h, c.step * W * c.co, c.w * c.co, 0);
+    part_index(p, c.w, c.step * c.co, c.co, 0);
     shape_close(s);
 }
 
@@ -187,6 +203,9 @@ static const Conv DEPTHWISE[] = {
     { 1, 112, 112, 32, 32, 3, 3, 1, 1, 1 }, { 1, 56, 56, 96, 96, 3, 3, 2, 1, 1 },
     { 1, 28, 28, 192, 192, 3, 3, 1, 1, 1 }, { 1, 14, 14, 384, 384, 3, 3, 1, 1, 1 },
     { 1, 7, 7, 960, 960, 3, 3, 1, 1, 1 },
+};
+static const Conv DEPTHWISE_ODD[] = {
+    { 1, 28, 28, 96, 96, 5, 5, 1, 1, 1 }, { 3, 27, 29, 61, 61, 3, 3, 2, 1, 1 }, { 2, 14, 15, 37, 37, 5, 3, 1, 2, 1 },
 };
 static const Conv POINTWISE[] = {
     { 1, 56, 56, 24, 144, 1, 1, 1, 1, 1 }, { 1, 28, 28, 192, 32, 1, 1, 1, 1, 1 },
@@ -234,7 +253,7 @@ static int shapes_make(Arena *arena, const char *only, Shape **out)
     }
     static const int64_t PRODUCT[][3] = { { 1024, 1024, 1024 }, { 256, 256, 256 }, { 64, 64, 64 }, { 32, 784, 128 },
                                           { 32, 1024, 1024 },   { 1, 784, 128 },   { 1, 1024, 1024 }, { 128, 256, 1024 },
-                                          { 128, 768, 768 },    { 77, 256, 1000 }, { 100, 100, 100 }, { 255, 257, 259 } };
+                                          { 128, 768, 768 },    { 77, 256, 1000 }, { 100, 100, 100 }, { 255, 257, 259 }, { 1, 1280, 1000 } };
     EACH(PRODUCT, product(&all, NULL, 1, PRODUCT[i][0], PRODUCT[i][1], PRODUCT[i][2], false, false));
     EACH(PRODUCT, product(&all, NULL, 1, PRODUCT[i][0], PRODUCT[i][1], PRODUCT[i][2], false, true));
     EACH(PRODUCT, product(&all, NULL, 1, PRODUCT[i][0], PRODUCT[i][1], PRODUCT[i][2], true, false));
@@ -250,6 +269,8 @@ static int shapes_make(Arena *arena, const char *only, Shape **out)
     EACH(CNN, input_gradient(&all, "cnn dX", CNN[i]));
     EACH(CNN, weight_gradient(&all, "cnn dW", CNN[i]));
     EACH(DEPTHWISE, depthwise(&all, "depthwise", DEPTHWISE[i]));
+    EACH(DEPTHWISE_ODD, depthwise(&all, "depthwise, odd", DEPTHWISE_ODD[i]));
+    EACH(DEPTHWISE, depthwise_weight_gradient(&all, "depthwise dW", DEPTHWISE[i]));
     EACH(POINTWISE, forward(&all, "pointwise", POINTWISE[i]));
     EACH(ODD, forward(&all, NULL, ODD[i]));
     EACH(ODD, input_gradient(&all, NULL, ODD[i]));

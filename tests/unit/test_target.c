@@ -74,6 +74,7 @@ static void processors(void **state)
             t->fma != CASES[i].fma || t->l1 != CASES[i].l1 * 1024 || t->l2 != CASES[i].l2 * 1024)
             fail_msg("%s: %d bytes, %d registers, L1 %d, L2 %d", t->name, t->vector_bytes, t->vector_registers, (int)t->l1,
                      (int)t->l2);
+        assert_int_equal(t->unit_bytes, CASES[i].cpu && strcmp(CASES[i].cpu, "znver4") == 0 ? 32 : 0);
         assert_string_equal(t->triple, CASES[i].triple);
         assert_non_null(t->cpu);
     }

@@ -12,21 +12,33 @@ static bool belongs(const nnr_train *t, const nnr_entry *e)
     return false;
 }
 
+/* Where output i lies among the outputs of an entry. */
+static size_t output_at(const nnr_entry *e, int i)
+{
+    size_t at = 0;
+    for (int k = 0; k < i; k++) {
+        size_t bytes = (size_t)nnr_elems(e->out[k].dims, e->out[k].rank) * nnr_dtype_size(e->out[k].dtype);
+        at += (bytes + NNR_ALIGN - 1) / NNR_ALIGN * NNR_ALIGN;
+    }
+    return at;
+}
+
+static bool is_total(const nnr_info *out) { return strncmp(out->name, "total.", 6) == 0 && out->dtype == NNR_F32; }
+
 bool nnr_batcher_open(nnr_batcher *b, const nnr_program *program, const nnr_train *train,
                       const nnr_samples *samples, nnr_error *err)
 {
-    size_t arena = 0;
-    int outputs = 1;
+    size_t arena = 0, outputs = NNR_ALIGN;
     *b = (nnr_batcher){.program = program, .train = train, .samples = samples, .max_batch = 1};
     for (int i = 0; i < program->n_entries; i++) {
         const nnr_entry *e = &program->entries[i];
         if (!belongs(train, e)) continue;
         if (e->arena_bytes > arena) arena = e->arena_bytes;
         if (e->batch > b->max_batch) b->max_batch = e->batch;
-        if (e->n_out > outputs) outputs = e->n_out;
+        if (output_at(e, e->n_out) > outputs) outputs = output_at(e, e->n_out);
     }
     b->arena = nnr_block(arena);
-    b->outputs = nnr_block((size_t)outputs * NNR_ALIGN);
+    b->outputs = nnr_block(outputs);
     b->buffers = calloc((size_t)train->n_data + 1, sizeof *b->buffers);
     bool ok = b->arena && b->outputs && b->buffers;
     for (int i = 0; ok && i < train->n_data; i++) {
@@ -56,7 +68,7 @@ static int data_index(const nnr_train *t, const char *name)
     return -1;
 }
 
-enum { MAX_IO = 64 };
+enum { MAX_IO = 64 + NNR_MAX_TOTAL_VALUES };
 
 bool nnr_batcher_check(const nnr_batcher *b, const nnr_entry *e, nnr_error *err)
 {
@@ -78,7 +90,7 @@ bool nnr_batcher_check(const nnr_batcher *b, const nnr_entry *e, nnr_error *err)
         return nnr_note(err, "the program's table is inconsistent; compile it again");
     }
     for (int i = 0; i < e->n_out; i++) {
-        if (nnr_elems(e->out[i].dims, e->out[i].rank) == 1) continue;
+        if (is_total(&e->out[i]) || nnr_elems(e->out[i].dims, e->out[i].rank) == 1) continue;
         nnr_fail(err, "%s: error: output \"%s\" of entry %s is no single number", b->program->name,
                  e->out[i].name, e->name);
         return nnr_note(err, "a loss or metric must be a scalar: take its mean");
@@ -103,13 +115,13 @@ void nnr_batcher_run(nnr_batcher *b, const nnr_entry *e, nnr_model *model, const
     const void *in[MAX_IO];
     void *out[MAX_IO];
     nnr_batcher_inputs(b, e, in);
-    for (int i = 0; i < e->n_out; i++) out[i] = (uint8_t *)b->outputs + (size_t)i * NNR_ALIGN;
+    for (int i = 0; i < e->n_out; i++) out[i] = (uint8_t *)b->outputs + output_at(e, i);
     e->run(model->weights, model->slots, in, out, b->arena, ctx);
 }
 
 double nnr_batcher_output(const nnr_batcher *b, const nnr_entry *e, int i)
 {
-    const void *p = (const uint8_t *)b->outputs + (size_t)i * NNR_ALIGN;
+    const void *p = (const uint8_t *)b->outputs + output_at(e, i);
     switch (e->out[i].dtype) {
     case NNR_F32: return (double)*(const float *)p;
     case NNR_F64: return *(const double *)p;
@@ -158,13 +170,32 @@ static bool reported_later(const nnr_batcher *b, int step, const char *name)
     return false;
 }
 
+/* Adds output i, a total, to the sums that become the input of that name of the block's finish entry. */
+static void add_total(nnr_totals *t, const nnr_batcher *b, const nnr_entry *e, int i)
+{
+    const nnr_entry *finish = b->train->finish ? nnr_entry_exact(b->program, b->train->finish, 0) : NULL;
+    const float *x = (const float *)(const void *)((const uint8_t *)b->outputs + output_at(e, i));
+    double *to = t->values;
+    for (int k = 0; finish && k < finish->n_in; k++) {
+        int64_t n = nnr_elems(finish->in[k].dims, finish->in[k].rank);
+        if (strcmp(finish->in[k].name, e->out[i].name) == 0)
+            for (int64_t j = 0; j < n && to + j < t->values + NNR_MAX_TOTALS; j++) to[j] += (double)x[j];
+        to += n;
+    }
+}
+
 void nnr_totals_add(nnr_totals *t, const nnr_batcher *b, const nnr_entry *e, int step, int64_t n)
 {
     t->losses[step] += nnr_batcher_output(b, e, 0) * (double)n;
     for (int i = 1; i < e->n_out; i++) {
         int k = nnr_metric_index(b->train, e, i);
-        if (k < 0) continue;
+        bool total = is_total(&e->out[i]);
+        if (k < 0 && !total) continue;
         if (e->kind == NNR_STEP && b->train->n_steps > 1 && reported_later(b, step, e->out[i].name)) continue;
+        if (total) {
+            add_total(t, b, e, i);
+            continue;
+        }
         t->metrics[k] += nnr_batcher_output(b, e, i) * (double)n;
     }
     if (step == 0) t->samples += n;
@@ -177,7 +208,40 @@ static const char *step_name(const char *entry)
     return dot ? dot + 1 : entry;
 }
 
-nnr_scores nnr_totals_scores(const nnr_totals *t, const nnr_train *train, int n_steps)
+/* The metrics that the block's finish entry makes of the totals; without memory for it they are NaN. */
+static void finish_metrics(const nnr_totals *t, const nnr_program *p, const nnr_train *train, nnr_scores *s)
+{
+    const nnr_entry *e = train->finish ? nnr_entry_exact(p, train->finish, 0) : NULL;
+    if (!e || e->n_in > MAX_IO || e->n_out > MAX_IO) return;
+    const void *in[MAX_IO];
+    void *out[MAX_IO], *arena = nnr_block(e->arena_bytes), *outputs = nnr_block(output_at(e, e->n_out));
+    bool ok = arena && outputs;
+    int n = 0;
+    const double *from = t->values;
+    for (; ok && n < e->n_in; n++) {
+        int64_t count = nnr_elems(e->in[n].dims, e->in[n].rank);
+        float *x = nnr_block((size_t)count * sizeof *x);
+        if (!(ok = x && from + count <= t->values + NNR_MAX_TOTALS)) {
+            free(x);
+            break;
+        }
+        for (int64_t i = 0; i < count; i++) x[i] = (float)from[i];
+        from += count;
+        in[n] = x;
+    }
+    for (int i = 0; ok && i < e->n_out; i++) out[i] = (uint8_t *)outputs + output_at(e, i);
+    nnr_ctx ctx = {0};
+    if (ok) e->run(NULL, NULL, in, out, arena, &ctx);
+    for (int i = 0; i < e->n_out; i++)
+        for (int k = 0; k < s->n_metrics; k++)
+            if (strcmp(s->metrics[k].name, e->out[i].name) == 0)
+                s->metrics[k].value = ok ? (double)*(const float *)out[i] : NAN;
+    while (n > 0) free((void *)(uintptr_t)in[--n]);
+    free(arena);
+    free(outputs);
+}
+
+nnr_scores nnr_totals_scores(const nnr_totals *t, const nnr_program *program, const nnr_train *train, int n_steps)
 {
     nnr_scores s = {.samples = t->samples};
     double n = t->samples > 0 ? (double)t->samples : 1;
@@ -187,6 +251,7 @@ nnr_scores nnr_totals_scores(const nnr_totals *t, const nnr_train *train, int n_
     }
     for (int i = 0; i < train->n_metrics && i < NNR_MAX_METRICS; i++)
         s.metrics[s.n_metrics++] = (nnr_value){train->metrics[i], t->metrics[i] / n};
+    finish_metrics(t, program, train, &s);
     return s;
 }
 

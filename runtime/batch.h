@@ -11,13 +11,13 @@ typedef struct {
     const nnr_samples *samples;
     void **buffers; /* follow train->data */
     void *arena;    /* for the entry that needs most */
-    void *outputs;  /* 8 bytes each, NNR_ALIGN apart */
+    void *outputs;  /* one behind the other, each NNR_ALIGN aligned */
     int64_t max_batch;
 } nnr_batcher;
 bool nnr_batcher_open(nnr_batcher *b, const nnr_program *program, const nnr_train *train,
                       const nnr_samples *samples, nnr_error *err);
 void nnr_batcher_close(nnr_batcher *b);
-/* Checks that the entry's inputs are data declarations of its batch and its outputs scalars. */
+/* Checks that the entry's inputs are data declarations of its batch and its outputs scalars, but for totals. */
 bool nnr_batcher_check(const nnr_batcher *b, const nnr_entry *entry, nnr_error *err);
 /* Gathers n samples into the buffers. */
 void nnr_batcher_fill(nnr_batcher *b, const int64_t *indices, int64_t n);
@@ -35,8 +35,8 @@ int nnr_batcher_find_nonfinite(const nnr_batcher *b, int64_t n, int64_t *row);
 int nnr_metric_index(const nnr_train *train, const nnr_entry *entry, int i);
 /* Adds the outputs of step `step` (0 for evaluation) over n samples. */
 void nnr_totals_add(nnr_totals *t, const nnr_batcher *b, const nnr_entry *entry, int step, int64_t n);
-/* Means. n_steps: losses to report besides their sum, when more than one. */
-nnr_scores nnr_totals_scores(const nnr_totals *t, const nnr_train *train, int n_steps);
+/* Means over samples, and metrics of totals. n_steps: losses to report besides their sum, when more than one. */
+nnr_scores nnr_totals_scores(const nnr_totals *t, const nnr_program *program, const nnr_train *train, int n_steps);
 
 /* The evaluation entry over the given samples, each counted once: batches of the largest size that
  * fits what remains. *left: samples that no entry was small enough for. */

@@ -13,10 +13,13 @@ static const char format[] = "nnr-checkpoint-1";
 /* ---- the position as words ---------------------------------------------------------------------- */
 
 enum { TOTALS_WORDS = 1 + NNR_MAX_STEPS + NNR_MAX_METRICS, WORDS = 16 + NNR_MAX_STEPS + 5 * TOTALS_WORDS };
+/* Of a block with totals (nnr_train.n_totals) there are more, behind all others. */
+enum { MOST_WORDS = WORDS + 5 * NNR_MAX_TOTALS };
+static int words_of(const nnr_train *t) { return WORDS + 5 * t->n_totals; }
 
 /* One walk serves both directions, so that they cannot differ. */
 typedef struct {
-    uint64_t words[WORDS];
+    uint64_t words[MOST_WORDS];
     int at;
     bool reading;
 } Pack;
@@ -50,7 +53,7 @@ static void pack_totals(Pack *p, nnr_totals *t)
     for (int i = 0; i < NNR_MAX_METRICS; i++) pack_f64(p, &t->metrics[i]);
 }
 
-static void pack_position(Pack *p, nnr_position *a)
+static void pack_position(Pack *p, nnr_position *a, int n_totals)
 {
     int64_t shuffled = a->shuffled;
     pack_u64(p, &a->seed);
@@ -73,6 +76,10 @@ static void pack_position(Pack *p, nnr_position *a)
     pack_totals(p, &a->best);
     pack_totals(p, &a->best_valid);
     a->shuffled = shuffled != 0;
+    nnr_totals *all[] = {&a->totals, &a->last, &a->last_valid, &a->best, &a->best_valid};
+    p->at = WORDS;
+    for (int k = 0; k < 5; k++)
+        for (int i = 0; i < n_totals; i++) pack_f64(p, &all[k]->values[i]);
 }
 
 /* ---- which program ------------------------------------------------------------------------------ */
@@ -89,6 +96,7 @@ static uint32_t fingerprint(const nnr_train *t)
     for (int i = 0; i < t->n_steps; i++) crc = add_text(crc, t->steps[i]);
     for (int i = 0; i < t->n_metrics; i++) crc = add_text(crc, t->metrics[i]);
     for (int i = 0; i < t->n_data; i++) crc = add_text(crc, t->data[i].info.name);
+    if (t->n_totals) crc = (uint32_t)crc32(crc, (const Bytef *)&t->n_totals, sizeof t->n_totals);
     return crc;
 }
 
@@ -157,7 +165,7 @@ static void fill_meta(nnr_meta *meta, int *n, const nnr_program *p, const nnr_tr
     snprintf(meta[3].key, sizeof meta[3].key, "crc32");
     snprintf(meta[3].value, sizeof meta[3].value, "%08x", crc);
     *n = 4;
-    for (int i = 0; i < WORDS; i++) {
+    for (int i = 0; i < words_of(t); i++) {
         nnr_meta *m = &meta[4 + i / 16];
         if (i % 16 == 0) {
             snprintf(m->key, sizeof m->key, "position.%d", i / 16);
@@ -175,15 +183,15 @@ bool nnr_checkpoint_save(const char *path, const nnr_model *model, const nnr_tra
     Pack pack = {.reading = false};
     nnr_position copy = *at;
     int n_meta = 0;
-    nnr_meta *meta = calloc(4 + WORDS / 16 + 1, sizeof *meta);
+    nnr_meta *meta = calloc(4 + (size_t)words_of(train) / 16 + 1, sizeof *meta);
     if (at->best_epoch <= 0) best = NULL;
     if (!meta || !list_tensors(&list, model, best)) {
         free(meta);
         free_list(&list, model, best);
         return nnr_no_memory(err, path, 0);
     }
-    pack_position(&pack, &copy);
-    uint32_t crc = add_values(0, pack.words, sizeof pack.words);
+    pack_position(&pack, &copy, train->n_totals);
+    uint32_t crc = add_values(0, pack.words, sizeof *pack.words * (size_t)words_of(train));
     for (int i = 0; i < list.n; i++) {
         const nnr_tensor *t = &list.tensors[i];
         size_t bytes = (size_t)nnr_elems(t->dims, t->rank) * nnr_dtype_size(t->dtype);
@@ -204,10 +212,10 @@ static bool damaged(const char *path, nnr_error *err)
     return nnr_note(err, "resume from another checkpoint, or train anew");
 }
 
-static bool read_words(const nnr_tensors *file, Pack *pack)
+static bool read_words(const nnr_tensors *file, Pack *pack, int n)
 {
     const char *text = NULL;
-    for (int i = 0; i < WORDS; i++) {
+    for (int i = 0; i < n; i++) {
         char key[64], *end;
         if (i % 16 == 0) {
             snprintf(key, sizeof key, "position.%d", i / 16);
@@ -283,11 +291,11 @@ static bool load(const nnr_tensors *file, nnr_model *model, const nnr_train *tra
     nnr_position read = {0};
     const char *stored = nnr_tensors_meta(file, "crc32");
     if (!right_program(file, model->program, train, err)) return false;
-    if (!read_words(file, &pack)) return damaged(file->path, err);
-    pack_position(&pack, &read);
+    if (!read_words(file, &pack, words_of(train))) return damaged(file->path, err);
+    pack_position(&pack, &read, train->n_totals);
     bool has_best = read.best_epoch > 0 && best;
     if (!right_tensors(file, model->program, has_best, err)) return false;
-    uint32_t crc = add_values(0, pack.words, sizeof pack.words);
+    uint32_t crc = add_values(0, pack.words, sizeof *pack.words * (size_t)words_of(train));
     crc = visit(file, model, "weights/", NULL, false, crc);
     crc = visit(file, model, "slots/", NULL, true, crc);
     if (has_best) crc = visit(file, model, "best/", NULL, false, crc);

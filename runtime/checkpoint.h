@@ -5,10 +5,11 @@
 
 #define NNR_MAX_STEPS 16
 
-/* Sums over samples of an epoch; the names are the program's and not stored. */
+/* Sums over samples of an epoch; the names are the program's and not stored. values: the train block's totals,
+ * in the order of its finish entry's inputs. */
 typedef struct {
     int64_t samples;
-    double losses[NNR_MAX_STEPS], metrics[NNR_MAX_METRICS];
+    double losses[NNR_MAX_STEPS], metrics[NNR_MAX_METRICS], values[NNR_MAX_TOTALS];
 } nnr_totals;
 
 /* Everything but the blocks that decides how a run goes on. */

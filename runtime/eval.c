@@ -35,7 +35,7 @@ static bool evaluate(const nnr_program *program, const nnr_train *train, nnr_mod
     if (left > 0)
         nnr_tell(o->say, o->user, NNR_SAY_WARNING, "%lld samples that fill no batch are left out",
                  (long long)left);
-    *out = nnr_totals_scores(&totals, train, 1);
+    *out = nnr_totals_scores(&totals, program, train, 1);
     say_scores(o, out);
     return true;
 }

@@ -38,13 +38,13 @@ void nnr_run_show(nnr_run *r, bool end_of_epoch)
                         .batch = r->at.position,
                         .batches = r->batches,
                         .steps = r->at.steps,
-                        .train = nnr_totals_scores(&r->at.totals, r->train, r->train->n_steps),
+                        .train = nnr_totals_scores(&r->at.totals, r->program, r->train, r->train->n_steps),
                         .has_valid = end_of_epoch && r->valid,
                         .end_of_epoch = end_of_epoch,
                         .seconds = r->at.epoch_seconds,
                         .samples_per_second = rate(r->at.totals.samples, r->at.epoch_seconds),
                         .seconds_left = seconds_left(r)};
-    if (now.has_valid) now.valid = nnr_totals_scores(&r->at.last_valid, r->train, 1);
+    if (now.has_valid) now.valid = nnr_totals_scores(&r->at.last_valid, r->program, r->train, 1);
     nnr_progress_show(&r->view, &now);
     if (r->options->progress) r->options->progress(r->options->user, &now);
 }
@@ -121,8 +121,8 @@ nnr_status nnr_run_finish(nnr_run *r, bool early)
                         .batch = r->batches,
                         .batches = r->batches,
                         .steps = r->at.steps,
-                        .train = nnr_totals_scores(train, r->train, r->train->n_steps),
-                        .valid = nnr_totals_scores(valid, r->train, 1),
+                        .train = nnr_totals_scores(train, r->program, r->train, r->train->n_steps),
+                        .valid = nnr_totals_scores(valid, r->program, r->train, 1),
                         .has_valid = r->valid && valid->samples > 0,
                         .end_of_epoch = true,
                         .final = true,

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #define NNR_MAX_RANK 8
+#define NNR_MAX_TOTAL_VALUES 64 /* total(...) of a train block */
+#define NNR_MAX_TOTALS 4096    /* numbers in them */
 #define NNR_ALIGN 64 /* bytes; every variable, input, output and arena starts at a multiple */
 
 typedef enum { NNR_F32, NNR_I32, NNR_BOOL, NNR_U8, NNR_F64 } nnr_dtype;
@@ -61,8 +63,8 @@ typedef void (*nnr_entry_fn)(void *weights, void *slots, const void *const *in, 
 typedef enum {
     NNR_INIT,  /* writes every variable from ctx->seed; no inputs, no outputs */
     NNR_INFER, /* a net: inputs by name, outputs by name */
-    NNR_STEP,  /* one training step: outputs "loss", then the step's metrics (scalars, f32) */
-    NNR_EVAL   /* loss and metrics of a train block in inference mode */
+    NNR_STEP,  /* one training step: outputs "loss", then the step's metrics (scalars, f32), then "total.K" */
+    NNR_EVAL   /* loss and metrics of a train block in inference mode; or metrics of their totals (finish) */
 } nnr_entry_kind;
 
 typedef struct {
@@ -117,6 +119,11 @@ typedef struct {
     const char *const *steps; /* entry names, run in order for each batch */
     int n_steps;
     const char *eval; /* entry name, or NULL */
+    /* Metrics of the whole data, not means over batches: steps and evaluations also put out "total.K" (f32 of
+     * any shape); their sums over the batches are the inputs, of the same names, of this entry, and its
+     * outputs the metrics. It reads no variables. NULL: all metrics are means. */
+    const char *finish;
+    int n_totals; /* numbers in those inputs, in all */
 } nnr_train;
 
 typedef struct {

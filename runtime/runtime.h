@@ -64,7 +64,7 @@ typedef struct {
     double value;
 } nnr_value;
 
-/* Means over samples. losses: one for each step of the block, when it has several; loss: their sum. */
+/* Means over samples, or metrics of totals over all of them. losses: one for each step of the block, when it has several; loss: their sum. */
 typedef struct {
     double loss;
     int n_metrics, n_losses;

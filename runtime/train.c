@@ -250,8 +250,8 @@ static nnr_status run_batches(nnr_run *r)
 static bool out_of_patience(nnr_run *r)
 {
     if (r->train->patience <= 0) return false;
-    nnr_scores s = r->valid ? nnr_totals_scores(&r->at.last_valid, r->train, 1)
-                            : nnr_totals_scores(&r->at.last, r->train, r->train->n_steps);
+    nnr_scores s = r->valid ? nnr_totals_scores(&r->at.last_valid, r->program, r->train, 1)
+                            : nnr_totals_scores(&r->at.last, r->program, r->train, r->train->n_steps);
     if (r->at.best_epoch == 0 || s.loss < r->at.best_loss) {
         r->at.best_epoch = r->at.epoch;
         r->at.best_loss = s.loss;

@@ -139,9 +139,10 @@ static void trace_nonfinite(void *user, const nnr_program *program, const void *
         return;
     memcpy(copy.weights, weights, probed->weights_bytes);
     memcpy(copy.slots, slots, probed->slots_bytes);
-    void *out[64] = { 0 };
+    enum { MOST = 1 + NNR_MAX_METRICS + NNR_MAX_TOTAL_VALUES };
+    void *out[MOST] = { 0 };
     void *arena = aligned_alloc(NNR_ALIGN, (e->arena_bytes + NNR_ALIGN) / NNR_ALIGN * NNR_ALIGN);
-    bool ok = arena && e->n_out <= 64;
+    bool ok = arena && e->n_out <= MOST;
     for (int i = 0; ok && i < e->n_out; i++) {
         int64_t count = 1;
         for (int d = 0; d < e->out[i].rank; d++)
@@ -151,7 +152,7 @@ static void trace_nonfinite(void *user, const nnr_program *program, const void *
     }
     if (ok)
         e->run(copy.weights, copy.slots, inputs, out, arena, ctx);
-    for (int i = 0; i < e->n_out && i < 64; i++)
+    for (int i = 0; i < e->n_out && i < MOST; i++)
         free(out[i]);
     free(arena);
     nnr_model_destroy(&copy);

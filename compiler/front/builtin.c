@@ -51,6 +51,7 @@ static const Builtin TABLE[] = {
     { "rand", "shape = none", run_rand, NULL, 0 },
     { "stop_grad", "x", run_stop_grad, NULL, 0 },
     { "params", "net", run_params, NULL, 0 },
+    { "total", "x", run_total, NULL, 0 },
     { "len", "x", run_len, NULL, 0 },
     { "range", "start, stop = none, step = 1", run_range, NULL, 0 },
     { "is_list", "x", run_is_list, NULL, 0 },

@@ -40,6 +40,7 @@ Value run_full(BCall *c);
 Value run_rand(BCall *c);
 Value run_stop_grad(BCall *c);
 Value run_params(BCall *c);
+Value run_total(BCall *c); /* train.c */
 Value run_len(BCall *c);
 Value run_range(BCall *c);
 Value run_is_list(BCall *c);

@@ -162,18 +162,77 @@ static bool metric_value(Frame *fr, Stmt *s, Metric *m)
     return true;
 }
 
+/* total(x): in a metric, x summed over the batches of an epoch. In the graphs of a batch it is x itself, which
+ * becomes an output, too; in the graph of totals it is an input of x's shape. Elsewhere (a loss, a net) there is
+ * one batch only, and it is x. */
+Value run_total(BCall *c)
+{
+    TrainGen *tg = c->fr->gen ? c->fr->gen->train : NULL;
+    if (!c->fr->gen || (!(tg && tg->in_metric) && value_is_number(c->args[0].v)))
+        return c->args[0].v;
+    Node *x = arg_tensor(c, 0);
+    if (!x)
+        return value_bad();
+    if (!tg || !tg->in_metric)
+        return tensor_value(c->fr, x);
+    place(c->fr, c->at);
+    x = build_cast(c->fr->gen->g, x, DT_F32);
+    if (tg->finish)
+        x = build_input(c->fr->gen->g, PRINTF(c->fr, "total.%d", tg->totals.len), x->type);
+    VEC_PUSH(c->fr->f->arena, &tg->totals, x);
+    return tensor_value(c->fr, x);
+}
+
+static bool is_total(const TrainGen *tg, const Node *n)
+{
+    for (int i = 0; i < tg->totals.len; i++)
+        if (tg->totals.data[i] == n)
+            return true;
+    return false;
+}
+
+/* Does the value depend on totals and constants only? Inputs and variables of the batch's own are leaves, too. */
+static bool only_totals(const TrainGen *tg, Graph *g, Node *value)
+{
+    for (int i = 0; i < g->nodes.len; i++)
+        g->nodes.data[i]->mark = 0;
+    value->mark = 1;
+    for (int i = g->nodes.len - 1; i >= 0; i--) {
+        Node *n = g->nodes.data[i];
+        if (!n->mark || is_total(tg, n))
+            continue;
+        if (n->op == &op_input || n->op == &op_var || n->op == &op_rand || n->op == &op_step || n->op == &op_epoch)
+            return false;
+        for (int k = 0; k < n->n_in; k++)
+            n->in[k]->mark = 1;
+    }
+    return true;
+}
+
 static bool eval_metrics(Frame *fr, const Block *b, MetricVec *metrics)
 {
     bool ok = true;
+    TrainGen *tg = fr->gen->train;
+    tg->in_metric = true;
     for (int i = 0; i < b->n_stmts; i++) {
         Metric m;
+        int before = tg->totals.len;
         if (b->stmts[i]->kind != S_METRIC)
             continue;
-        if (metric_value(fr, b->stmts[i], &m))
-            VEC_PUSH(fr->f->arena, metrics, m);
-        else
+        if (!metric_value(fr, b->stmts[i], &m)) {
             ok = false;
+            continue;
+        }
+        if (tg->finish && tg->totals.len == before)
+            continue; /* a mean over the batches */
+        VEC_PUSH(fr->f->arena, metrics, m);
+        if (!tg->finish || only_totals(tg, fr->gen->g, m.value.node))
+            continue;
+        fail(fr, m.at, "the metric %s mixes total(...) with values of one batch", m.name);
+        hint(fr, "everything that depends on data stands in total(...): total(sum(error)) / total(count)");
+        ok = false;
     }
+    tg->in_metric = false;
     return ok;
 }
 
@@ -185,6 +244,9 @@ static void add_outputs(Frame *fr, Node *loss, Span at, const MetricVec *metrics
         place(fr, metrics->data[i].at);
         build_output(fr->gen->g, metrics->data[i].name, metrics->data[i].value.node);
     }
+    const NodeVec *totals = &fr->gen->train->totals;
+    for (int i = 0; i < totals->len; i++)
+        build_output(fr->gen->g, PRINTF(fr, "total.%d", i), totals->data[i]);
 }
 
 /* ---- what a step trains ---- */
@@ -360,6 +422,40 @@ static bool step_graph(Train *t, const Step *step, int64_t batch, bool first)
     return ok;
 }
 
+/* How many numbers the totals of a block's metrics are; -1: too many, which is reported. */
+static int count_totals(Frame *fr, const TrainGen *tg, Span at)
+{
+    int64_t n = 0;
+    for (int i = 0; i < tg->totals.len; i++)
+        n += type_count(&tg->totals.data[i]->type);
+    if (tg->totals.len <= NNR_MAX_TOTAL_VALUES && n <= NNR_MAX_TOTALS)
+        return (int)n;
+    fail(fr, at, "the metrics keep %d totals of %lld numbers", tg->totals.len, (long long)n);
+    hint(fr, "up to %d totals of %d numbers are kept", NNR_MAX_TOTAL_VALUES, NNR_MAX_TOTALS);
+    return -1;
+}
+
+/* The metrics of totals, from the sums over all batches. */
+static bool finish_graph(Train *t, const char *name)
+{
+    Gen *gen = gen_new(t->f, name, GRAPH_EVAL, 0, false);
+    TrainGen tg;
+    Site site = { .path = name, .salt_path = name };
+    Frame fr = train_frame(t, &tg, gen, &site);
+    MetricVec metrics = {0};
+    int errors = t->f->faults;
+    tg.finish = true;
+    data_bind(&fr, &tg, t->batch);
+    run_lets(&fr, t->sym->decl->body);
+    bool ok = eval_metrics(&fr, t->sym->decl->body, &metrics) && t->f->faults == errors;
+    for (int i = 0; ok && i < metrics.len; i++) {
+        place(&fr, metrics.data[i].at);
+        build_output(gen->g, metrics.data[i].name, metrics.data[i].value.node);
+    }
+    gen_finish(gen);
+    return ok;
+}
+
 static bool eval_graph(Train *t, const StepVec *steps, const char *name, int64_t batch, MetricVec *metrics)
 {
     Gen *gen = gen_new(t->f, name, GRAPH_EVAL, batch, false);
@@ -382,6 +478,7 @@ static bool eval_graph(Train *t, const StepVec *steps, const char *name, int64_t
             total = total ? build_binary(gen->g, &op_add, total, loss) : loss;
     }
     eval_metrics(&fr, b, metrics);
+    t->n_totals = t->f->faults == errors ? count_totals(&fr, &tg, t->sym->decl->name.span) : 0;
     if (t->f->faults == errors && total)
         add_outputs(&fr, total, steps->data[0].minimize->value->span, metrics);
     gen_finish(gen);
@@ -389,6 +486,8 @@ static bool eval_graph(Train *t, const StepVec *steps, const char *name, int64_t
 }
 
 /* ---- the record for the driver ---- */
+
+static const char *finish_name(const Train *t) { return front_printf(t->f, "%s.metrics", t->sym->name); }
 
 static void add_record(Train *t, const StepVec *steps, const char *eval_name, const MetricVec *metrics)
 {
@@ -405,7 +504,8 @@ static void add_record(Train *t, const StepVec *steps, const char *eval_name, co
     nnr_train r = { .name = t->sym->name, .batch = t->batch, .epochs = t->epochs, .data = data,
                     .n_data = t->n_data, .has_validation = t->validate != NULL, .split = t->split,
                     .metrics = names, .n_metrics = metrics->len, .patience = t->patience,
-                    .steps = entries, .n_steps = steps->len, .eval = eval_name };
+                    .steps = entries, .n_steps = steps->len, .eval = eval_name,
+                    .finish = t->n_totals ? finish_name(t) : NULL, .n_totals = t->n_totals };
     VEC_PUSH(a, &t->f->module->trains, r);
 }
 
@@ -428,6 +528,7 @@ void train_elaborate(Front *f, Symbol *sym, int64_t *batch)
     for (int i = 0; i < steps.len; i++)
         ok = step_graph(&t, &steps.data[i], t.batch, true) && ok;
     ok = ok && eval_graph(&t, &steps, eval_name, t.batch, &metrics);
+    ok = ok && (!t.n_totals || finish_graph(&t, finish_name(&t)));
     if (!ok)
         return;
     add_record(&t, &steps, eval_name, &metrics);

@@ -18,6 +18,7 @@ typedef struct {
     int n_data;
     Stmt *validate;
     double split;
+    int n_totals; /* numbers that total(...) in metrics keeps; after eval_graph */
     bool failed;
 } Train;
 
@@ -28,6 +29,9 @@ struct TrainGen {
     TrainData *current;
     Type type;
     Node *input; /* made by the reader */
+    /* total(x) within a metric: x of this batch, or, where metrics are made of totals, its sum over all batches */
+    bool in_metric, finish;
+    NodeVec totals; /* in the order of the calls, which is the same in every graph of the block */
 };
 
 /* data.c */

@@ -448,6 +448,86 @@ static void nan_in_the_data_is_told(void **state)
 
 /* ---- others ------------------------------------------------------------------------------------------ */
 
+/* ---- totals ---- */
+
+/* The tiny steps with a total besides: [labels that are 1, samples]; the metric "share" is made of its sum. */
+static void put_total(int n, const void *const *in, void *const *out)
+{
+    float *total = out[3];
+    const int32_t *y = in[1];
+    total[0] = 0;
+    total[1] = (float)n;
+    for (int i = 0; i < n; i++) total[0] += (float)(y[i] != 0);
+    *(float *)out[2] = total[0] / total[1]; /* of the batch; not what is reported */
+}
+TINY_ENTRY(total_step8, (tiny_step(8, weights, slots, in, out, ctx), put_total(8, in, out)))
+TINY_ENTRY(total_step3, (tiny_step(3, weights, slots, in, out, ctx), put_total(3, in, out)))
+TINY_ENTRY(total_eval8, (tiny_measure(8, weights, in, out), put_total(8, in, out)))
+TINY_ENTRY(total_eval1, (tiny_measure(1, weights, in, out), put_total(1, in, out)))
+TINY_ENTRY(total_share, ((void)weights, *(float *)out[0] = ((const float *)in[0])[0] / ((const float *)in[0])[1]))
+
+static void totals_are_of_the_whole_data(void **state)
+{
+    static const nnr_info outs[] = {{"loss", NNR_F32, 0, {0}}, {"accuracy", NNR_F32, 0, {0}}, {"share", NNR_F32, 0, {0}},
+                                    {"total.0", NNR_F32, 1, {2}}};
+    static const char *const names[] = {"accuracy", "share"};
+    static const nnr_entry_fn runs[] = {tiny_init, total_step8, total_eval8, total_eval1, NULL, NULL, total_step3};
+    nnr_entry entries[8];
+    for (int i = 0; i < 7; i++) {
+        entries[i] = tiny_entries[i];
+        if (!runs[i] || i == 0) continue;
+        entries[i].run = runs[i];
+        entries[i].out = outs;
+        entries[i].n_out = 4;
+    }
+    entries[7] = (nnr_entry){"fit.metrics", "fit", NNR_EVAL, 0, 1, 1, &outs[3], &outs[2], 0, total_share};
+    nnr_train train = tiny_train;
+    train.metrics = names;
+    train.n_metrics = 2;
+    train.finish = "fit.metrics";
+    train.n_totals = 2;
+    nnr_program program = tiny_program;
+    program.entries = entries;
+    program.n_entries = 8;
+    program.trains = &train;
+
+    Fixture *f = *state;
+    nnr_train_options o = options_for(f);
+    nnr_train_result whole, r;
+    nnr_error e;
+    o.output = path_of(f, "whole.safetensors");
+    assert_int_equal(nnr_run_train(&program, NULL, &o, &whole, &e), NNR_OK);
+    int ones = 0, y;
+    float a, b;
+    FILE *csv = fopen(path_of(f, "test.csv"), "r");
+    assert_non_null(csv);
+    for (int i = 0; i < 13; i++) {
+        assert_int_equal(fscanf(csv, "%f,%f,%d\n", &a, &b, &y), 3);
+        ones += y;
+    }
+    fclose(csv);
+    assert_string_equal(whole.last.valid.metrics[1].name, "share");
+    assert_true(whole.last.valid.metrics[1].value == (double)((float)ones / 13.0f)); /* one division */
+    for (int64_t at = 1; at < 30; at += 7) { /* the sums of an epoch go on, too */
+        Stopper s = {f, at, 0};
+        o = options_for(f);
+        o.say = NULL;
+        o.progress = stop_at;
+        o.user = &s;
+        o.stop = &s.stop;
+        o.output = path_of(f, "part.safetensors");
+        assert_int_equal(nnr_run_train(&program, NULL, &o, &r, &e), NNR_STOPPED);
+        o = options_for(f);
+        o.resume = path_of(f, "part.safetensors.checkpoint");
+        o.output = path_of(f, "part.safetensors");
+        assert_int_equal(nnr_run_train(&program, NULL, &o, &r, &e), NNR_OK);
+        assert_true(r.last.train.metrics[1].value == whole.last.train.metrics[1].value);
+        assert_true(r.last.valid.metrics[1].value == whole.last.valid.metrics[1].value);
+    }
+    train.n_totals = 3; /* another program's checkpoint */
+    assert_int_equal(nnr_run_train(&program, NULL, &o, &r, &e), NNR_FAILED);
+}
+
 static void patience_keeps_the_best(void **state)
 {
     Fixture *f = *state;
@@ -649,6 +729,6 @@ int main(void)
         TEST(foreign_checkpoints_are_refused), TEST(nan_loss_is_pinned_down), TEST(infinite_weight_is_found),
         TEST(nan_in_the_data_is_told), TEST(patience_keeps_the_best), TEST(split_holds_samples_out),
         TEST(init_and_bad_options), TEST(full_disk), TEST(several_steps), TEST(progress_bar),
-        TEST(data_may_be_read_ahead)};
+        TEST(data_may_be_read_ahead), TEST(totals_are_of_the_whole_data)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

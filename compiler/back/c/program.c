@@ -117,7 +117,9 @@ static void add_train(CPrinter *p, Text *out, Text *table, int index, const nnr_
               train->patience);
     text_addf(table, "      .steps = %s, .n_steps = %d, .eval = ", steps, train->n_steps);
     c_add_string(table, train->eval);
-    text_add(table, " },\n");
+    text_add(table, ", .finish = ");
+    c_add_string(table, train->finish);
+    text_addf(table, ", .n_totals = %d },\n", train->n_totals);
 }
 
 static void add_vars(CPrinter *p, Text *out)

@@ -26,7 +26,7 @@ static Types make_types(Lower *g)
     t.layout = STRUCT(g, i, LLVMArrayType2(i, NNR_MAX_RANK), LLVMArrayType2(l, NNR_MAX_RANK), LLVMArrayType2(l, NNR_MAX_RANK));
     t.var = STRUCT(g, t.info, i, l, t.layout);
     t.entry = STRUCT(g, p, p, i, l, i, i, p, p, l, p);
-    t.train = STRUCT(g, p, l, l, p, i, b, d, p, i, l, p, i, p);
+    t.train = STRUCT(g, p, l, l, p, i, b, d, p, i, l, p, i, p, p, i);
     t.program = STRUCT(g, p, p, i, l, l, p, i, p, i);
     return t;
 }
@@ -103,7 +103,8 @@ static LLVMValueRef train(const Types *t, const nnr_train *x)
     return RECORD(t, text(t, x->name), low_int(t->g, x->batch), low_int(t->g, x->epochs),
                   array(t, t->data, data, x->n_data), whole(t, x->n_data), LLVMConstInt(t->g->i8, x->has_validation, false),
                   real(t, x->split), texts(t, x->metrics, x->n_metrics), whole(t, x->n_metrics), low_int(t->g, x->patience),
-                  texts(t, x->steps, x->n_steps), whole(t, x->n_steps), text(t, x->eval));
+                  texts(t, x->steps, x->n_steps), whole(t, x->n_steps), text(t, x->eval),
+                  text(t, x->finish), whole(t, x->n_totals));
 }
 
 static LLVMValueRef layout(const Types *t, const nnr_layout *x)

@@ -94,6 +94,33 @@ static void portable_form_has_no_extensions(void **state)
     finish(&e);
 }
 
+/* Layers of one shape are one function, and the comment before it names them. */
+static void equal_layers_share_a_function(void **state)
+{
+    (void)state;
+    const int64_t rows[] = { 8, 24 }, square[] = { 24, 24 };
+    static const Contract dense = { 3, 2, 2, { 8, 24, 24 }, { "n", "o", "i" },
+                                    { { 2, { { 0, { 1 } }, { 0, { 0, 0, 1 } } } }, { 2, { { 0, { 0, 1 } }, { 0, { 0, 0, 1 } } } } } };
+    Diff *d = diff_new("twice");
+    Var *a = module_add_var(d->module, "net.a.weight", VAR_PARAM, type_make(DT_F32, 2, square), (Loc){ 0 });
+    Var *b = module_add_var(d->module, "net.b.weight", VAR_PARAM, type_make(DT_F32, 2, square), (Loc){ 0 });
+    Graph *g = diff_graph(d, "net");
+    g->path = "net.a";
+    Node *x = build_contract(g, build_input(g, "x", type_make(DT_F32, 2, rows)), build_var(g, a), &dense);
+    g->path = "net.b";
+    build_output(g, "y", build_contract(g, x, build_var(g, b), &dense));
+    diff_finish(d, g, NULL, (DiffRange){ -1, 1, false });
+    LProgram *p = diff_lower(d, &(DiffOptions){ .target = &LTARGET_X86_V4 });
+    assert_int_equal(p->funcs.len, 2);
+    const char *text = back_c_source(d->arena, p, NULL), *first = strstr(text, "\nstatic void ");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "\nstatic void "));
+    assert_non_null(strstr(text, "/* and of net.b */"));
+    assert_non_null(strstr(text, "w->net_a_weight"));
+    assert_non_null(strstr(text, "w->net_b_weight"));
+    arena_free(d->arena);
+}
+
 static void text_says_where_it_comes_from(void **state)
 {
     (void)state;
@@ -172,6 +199,7 @@ int main(void)
         cmocka_unit_test(source_and_header_stand_alone),
         cmocka_unit_test(object_defines_entries_and_needs_no_library),
         cmocka_unit_test(portable_form_has_no_extensions),
+        cmocka_unit_test(equal_layers_share_a_function),
         cmocka_unit_test(text_says_where_it_comes_from),
         cmocka_unit_test(same_text_every_time),
         cmocka_unit_test(probes_compile_in),

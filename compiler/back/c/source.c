@@ -154,6 +154,47 @@ static const LVar *context_var(const LFunc *f, int i) { return i == 0 ? f->seed 
 static const char *const CONTEXT_TYPE[] = { "uint64_t", "uint64_t", "int32_t" };
 static const char *const CONTEXT_NAME[] = { "seed", "step", "epoch" };
 
+/* ---- functions that are the same: layers of one shape, training and evaluation ---- */
+
+static void find_same(CPrinter *p)
+{
+    const LProgram *prog = p->program;
+    p->stands_for = ARENA_ARRAY(p->arena, const LFunc *, prog->funcs.len + 1);
+    for (int i = 0; i < prog->funcs.len; i++) {
+        const LFunc *f = prog->funcs.data[i];
+        p->stands_for[i] = f;
+        for (int k = 0; k < i && p->stands_for[i] == f; k++)
+            if (p->stands_for[k] == prog->funcs.data[k] && back_same_kernel(prog->funcs.data[k], f))
+                p->stands_for[i] = prog->funcs.data[k];
+    }
+}
+
+static const LFunc *standing_for(const CPrinter *p, const LFunc *f)
+{
+    int i = 0;
+    while (p->program->funcs.data[i] != f)
+        i++;
+    return p->stands_for[i];
+}
+
+/* The layers of the other functions that this one stands for, each once. */
+static void print_others(CPrinter *p, const LFunc *f)
+{
+    const char *last = f->path;
+    int n = 0;
+    for (int i = 0; i < p->program->funcs.len; i++) {
+        const LFunc *o = p->program->funcs.data[i];
+        if (o == f || p->stands_for[i] != f || !o->path || (last && strcmp(last, o->path) == 0))
+            continue;
+        text_addf(&p->out, "%s%s", n++ ? ", " : "/* and of ", c_comment_text(p->arena, o->path));
+        last = o->path;
+    }
+    if (n)
+        text_add(&p->out, " */\n");
+}
+
+/* ---- a function ---- */
+
 static void print_function(CPrinter *p, const LFunc *f)
 {
     p->func = f;
@@ -162,6 +203,8 @@ static void print_function(CPrinter *p, const LFunc *f)
     text_add(&p->out, "\n");
     if (f->note && !p->options.no_comments)
         text_addf(&p->out, "/* %s */\n", c_comment_text(p->arena, f->note));
+    if (!p->options.no_comments)
+        print_others(p, f);
     CList l = { .out = &p->out, .line_start = p->out.len };
     text_addf(&p->out, "static void %s(", back_kernel_name(p->arena, f));
     l.align = (int)(p->out.len - l.line_start);
@@ -234,7 +277,7 @@ static void print_kernel_call(CPrinter *p, const LEntry *e, const LCall *call)
     p->uses_of = back_count_uses(p->arena, f);
     CList l = { .out = &p->out, .line_start = p->out.len };
     indent(p);
-    text_addf(&p->out, "%s(", back_kernel_name(p->arena, f));
+    text_addf(&p->out, "%s(", back_kernel_name(p->arena, standing_for(p, f)));
     l.align = (int)(p->out.len - l.line_start);
     for (int i = 0; i < f->params.len; i++)
         c_list_add(&l, argument(p, e, &call->args[i], f->params.data[i]));
@@ -363,8 +406,10 @@ char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *o
     CPrinter p = { .arena = arena, .program = program, .out = { .arena = arena } };
     if (options)
         p.options = *options;
+    find_same(&p);
     for (int i = 0; i < program->funcs.len; i++)
-        print_function(&p, program->funcs.data[i]);
+        if (p.stands_for[i] == program->funcs.data[i])
+            print_function(&p, program->funcs.data[i]);
     text_add(&p.out, "\n/* ---- entry points ---- */\n");
     for (int i = 0; i < program->entries.len; i++)
         print_entry(&p, program->entries.data[i]);

@@ -161,12 +161,11 @@ static int choose_target(nnc *n)
                                      "; or name a processor with --target-cpu", o->target);
     if (!n->target)
         return report(n, why);
-    if (o->no_winograd) {
-        LTarget *direct = ARENA_NEW(n->arena, LTarget);
-        *direct = *n->target;
-        direct->no_winograd = true;
-        n->target = direct;
-    }
+    LTarget *own = ARENA_NEW(n->arena, LTarget);
+    *own = *n->target;
+    own->no_winograd = o->no_winograd;
+    own->memo = tile_memo_new(n->arena);
+    n->target = own;
     return 0;
 }
 

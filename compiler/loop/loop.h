@@ -204,6 +204,7 @@ typedef struct {
     bool no_winograd;      /* keep to direct sums (nnc --no-winograd) */
     int unit_bytes;        /* what its units take of a vector in a cycle, so that a vector of so many bytes costs half
                               of what a long one does; 0: all of it, short vectors save nothing */
+    struct LTileMemo *memo; /* schedules that were asked for before (loop/tile.h), or NULL */
 } LTarget;
 extern const LTarget LTARGET_GENERIC, LTARGET_PORTABLE, LTARGET_X86_V3, LTARGET_X86_V4, LTARGET_ARMV8,
     LTARGET_RISCV64, LTARGET_RISCV64_V;

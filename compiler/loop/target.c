@@ -31,22 +31,24 @@ enum { KIB = 1024, MIB = 1024 * 1024 };
 #define SOME_CORES 4, 2500, 50
 
 /* Caches are those of a plain core of the kind. Names of processors are LLVM's. */
-const LTarget LTARGET_GENERIC = { "generic", 16, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, SOME_CORES, NULL, "generic", NULL, NULL, false, 0 };
-const LTarget LTARGET_PORTABLE = { "portable", 4, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, SOME_CORES, NULL, "generic", NULL, NULL, false, 0 };
+const LTarget LTARGET_GENERIC = { "generic", 16, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, SOME_CORES,
+                                  NULL, "generic", NULL, NULL, false, 0, NULL };
+const LTarget LTARGET_PORTABLE = { "portable", 4, 16, false, 32 * KIB, 256 * KIB, 4 * MIB, SOME_CORES,
+                                  NULL, "generic", NULL, NULL, false, 0, NULL };
 const LTarget LTARGET_X86_V3 = { "x86-64-v3", 32, 16, true, 32 * KIB, 512 * KIB, 8 * MIB, SOME_CORES,
-                                 X86_TRIPLE, "x86-64-v3", NULL, NULL, false, 0 };
+                                 X86_TRIPLE, "x86-64-v3", NULL, NULL, false, 0, NULL };
 const LTarget LTARGET_X86_V4 = { "x86-64-v4", 64, 32, true, 32 * KIB, 1 * MIB, 16 * MIB, SOME_CORES,
-                                 X86_TRIPLE, "x86-64-v4", NULL, NULL, false, 0 };
+                                 X86_TRIPLE, "x86-64-v4", NULL, NULL, false, 0, NULL };
 const LTarget LTARGET_ARMV8 = { "armv8", 16, 32, true, 32 * KIB, 512 * KIB, 4 * MIB, SOME_CORES,
-                                ARM_TRIPLE, "generic", NULL, NULL, false, 0 };
+                                ARM_TRIPLE, "generic", NULL, NULL, false, 0, NULL };
 /* RISC-V: vectors are an extension, so the plain target is scalar with 32 float registers. Where there
  * is V, its registers hold at least 128 bits on every implementation: vectors of four floats, one
  * register each, are code that runs on all of them. (Longer registers are used by naming the
  * processor; vectors of a length unknown to the compiler do not fit fixed register tiles.) */
 const LTarget LTARGET_RISCV64 = { "riscv64", 4, 32, true, 32 * KIB, 256 * KIB, 2 * MIB, SOME_CORES,
-                                  RISCV_TRIPLE, "generic-rv64", "+m,+a,+f,+d,+c", NULL, false, 0 };
+                                  RISCV_TRIPLE, "generic-rv64", "+m,+a,+f,+d,+c", NULL, false, 0, NULL };
 const LTarget LTARGET_RISCV64_V = { "riscv64-v", 16, 32, true, 32 * KIB, 256 * KIB, 2 * MIB, SOME_CORES,
-                                    RISCV_TRIPLE, "generic-rv64", "+m,+a,+f,+d,+c,+v", NULL, false, 0 };
+                                    RISCV_TRIPLE, "generic-rv64", "+m,+a,+f,+d,+c,+v", NULL, false, 0, NULL };
 
 /* The named target that fits, with this machine's cache sizes: found once, constant from then on. */
 static LTarget host_target;

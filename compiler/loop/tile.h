@@ -126,6 +126,10 @@ typedef struct LTuning {
     void *user;
 } LTuning;
 
+/* A memory of the schedules found in one compilation, for LTarget.memo; not for several threads at once. */
+typedef struct LTileMemo LTileMemo;
+LTileMemo *tile_memo_new(Arena *arena);
+
 /* The same contraction with indices joined that run through memory like one: fewer, longer loops, and
  * tiles that cross what were the borders. `store` and `load` of the result call those of c. */
 LContract loop_contract_join(const LContract *c);

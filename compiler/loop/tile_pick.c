@@ -2,6 +2,7 @@
  * tile that fits the registers; of each index the best by arithmetic alone are then tried with panels,
  * blocks of the sum and orders of the grid, and the cheapest by the whole model (tile_cost.c) wins. */
 #include "loop/cores.h"
+#include "loop/tile_memo.h"
 #include "loop/tile_pick.h"
 #include "loop/winograd.h"
 
@@ -429,7 +430,7 @@ static bool narrow_pays(const LContract *c, const LTile *t, int full)
            (n + t->lanes - 1) / t->lanes % (full / t->lanes) != 0;
 }
 
-int loop_contract_candidates(const LContract *c, LTile *out, int max)
+static int search(const LContract *c, LTile *out, int max)
 {
     Pick p = { .c = c, .best = out, .max = max };
     int lanes = c->target->vector_bytes / 4;
@@ -462,6 +463,23 @@ int loop_contract_candidates(const LContract *c, LTile *out, int max)
                            (c->far_reads || results_afar(c));
         }
     return p.n;
+}
+
+int loop_contract_candidates(const LContract *c, LTile *out, int max)
+{
+    LTileMemo *memo = c->target->memo;
+    if (!memo || max > MEMO_TILES)
+        return search(c, out, max);
+    const char *key = tile_memo_key(memo, c);
+    int n = tile_memo_get(memo, key, out, max);
+    if (n)
+        return n;
+    LTile all[MEMO_TILES];
+    n = search(c, all, MEMO_TILES);
+    tile_memo_put(memo, key, all, n);
+    n = n < max ? n : max;
+    memcpy(out, all, (size_t)n * sizeof *out);
+    return n;
 }
 
 LTile loop_contract_pick(const LContract *c)

@@ -299,6 +299,16 @@ static void test_tuned(void **state)
     int n = loop_contract_candidates(&c, all, MOST);
     assert_int_equal(n, MOST);
     assert_string_equal(loop_tile_print(&all[0], arena), loop_tile_print(&best, arena));
+    /* What is remembered is what was found; another contraction is not taken for it. */
+    LTarget remembers = LTARGET_X86_V4;
+    remembers.memo = tile_memo_new(arena);
+    LContract same = c, other = c;
+    same.target = other.target = &remembers;
+    other.extent[0] = M / 2;
+    for (int i = 0; i < 2; i++) {
+        assert_true(loop_contract_pick(&same).cost == best.cost && loop_contract_pick(&other).cost != best.cost);
+        assert_int_equal(loop_contract_candidates(&same, all, MOST / 2), MOST / 2);
+    }
     for (int i = 0; i < n; i++) {
         assert_null(loop_contract_check(&c, &all[i]));
         assert_true(i == 0 || all[i - 1].cost <= all[i].cost);
@@ -336,33 +346,24 @@ static void test_tuned(void **state)
     arena_free(arena);
 }
 
-/* Many rows against few panels: rows pass by once, a group that the second cache holds at a time. */
-static void test_many_rows(void **state)
+/* Many rows against few panels pass by once, in groups that the second cache holds; tiles of a transposed
+ * operand's rows, its steps a power of two apart, are copied side by side. */
+static void test_rows(void **state)
 {
     (void)state;
-    enum { M = 128, N = 50257, K = 768 };
+    enum { N = 50257, K = 768, M = 1024 };
     Arena *arena = arena_new();
-    Case k = { "many rows", 2, 3, 2, { M, N, K }, { 0 }, { { 0, { K, 0, 1 } }, { 0, { 0, K, 1 } } }, 0, 0 };
+    Case many = { "many rows", 2, 3, 2, { 128, N, K }, { 0 }, { { 0, { K, 0, 1 } }, { 0, { 0, K, 1 } } }, 0, 0 };
+    Case k = { "a^T b", 2, 3, 2, { M, M, M }, { 0 }, { { 0, { 1, 0, M } }, { 0, { 0, 1, M } } }, 0, 0 };
+    row_major(&many);
     row_major(&k);
-    Ctx ctx = { .f = lfunc_new(arena, "contract") };
-    LContract c = describe(&ctx, &k, &LTARGET_X86_V4);
+    Ctx ctx = { .f = lfunc_new(arena, "contract") }, ctx2 = { .f = lfunc_new(arena, "contract") };
+    LContract c = describe(&ctx, &many, &LTARGET_X86_V4);
     LTile t = loop_contract_pick(&c);
     assert_true(t.sweep && t.vec == 0 && t.row[0] == 1);
     assert_true(t.group[0] * t.rows[0] * K * 4 <= LTARGET_X86_V4.l2 / 2);
-    arena_free(arena);
-}
-
-/* A transposed first operand, its steps a power of two apart: tiles of its rows are copied side by side. */
-static void test_transposed_rows(void **state)
-{
-    (void)state;
-    enum { M = 1024 };
-    Arena *arena = arena_new();
-    Case k = { "a^T b", 2, 3, 2, { M, M, M }, { 0 }, { { 0, { 1, 0, M } }, { 0, { 0, 1, M } } }, 0, 0 };
-    row_major(&k);
-    Ctx ctx = { .f = lfunc_new(arena, "contract") };
-    LContract c = describe(&ctx, &k, &LTARGET_X86_V4);
-    LTile t = loop_contract_pick(&c);
+    c = describe(&ctx2, &k, &LTARGET_X86_V4);
+    t = loop_contract_pick(&c);
     int o = t.vec == 0; /* the operand of the rows */
     assert_true(t.row[0] == o && tile_packs_rows(&c, &t, o) && !tile_packs_rows(&c, &t, !o));
     t.pack[o] = PACK_PIECE;
@@ -576,8 +577,7 @@ int main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_fetched_ahead),
         cmocka_unit_test(test_tuned),
-        cmocka_unit_test(test_many_rows),
-        cmocka_unit_test(test_transposed_rows),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_claims),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_branches_bound_indices),

@@ -34,7 +34,6 @@ static void add_places(Text *text, const LContract *c)
 const char *tile_memo_key(const LTileMemo *m, const LContract *c)
 {
     Text text = { .arena = m->arena };
-    text_addf(&text, "%d cores, %d bytes: ", c->target->cores, c->target->vector_bytes); /* of a target's variants */
     add_places(&text, c);
     if (c->whole) {
         text_add(&text, " of ");

@@ -38,8 +38,6 @@ char *loop_contract_key(const LContract *c, Arena *arena)
         if (c->panels_at[o] && c->rounds > 1)
             text_addf(&text, " rounds %lld", (long long)c->rounds);
     }
-    if (c->serial)
-        text_add(&text, " serial");
     if (c->far_reads)
         text_addf(&text, " far %d,%d", c->far_reads, c->far_writes);
     return text.data;

@@ -24,7 +24,7 @@ for f in examples/*.nn; do
     "$NNC" show "$f" --json >"$work/show.json" 2>/dev/null
     if $python - "$work/show.json" <<'PY'
 import json, sys
-bad = [e for e in map(json.loads, open(sys.argv[1])) if "entry" in e and e["arena_bytes"] > 1.1 * e["arena_bound"] + 64]
+bad = [e for e in map(json.loads, open(sys.argv[1])) if "arena_bytes" in e and e["arena_bytes"] > 1.1 * e["arena_bound"] + 64]
 if bad: print(bad)
 sys.exit(bool(bad))
 PY

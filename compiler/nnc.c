@@ -305,7 +305,7 @@ static int after_pass(nnc *n, const Pass *pass, Graph *g)
 static int run_pass(nnc *n, const Pass *pass, Graph *g)
 {
     PassCtx ctx = { .arena = n->arena, .target = n->target, .no_fuse = n->opt.no_fuse,
-                    .no_chunks = n->opt.no_chunks };
+                    .no_chunks = n->opt.no_chunks, .no_prepare = n->opt.no_prepare };
     Mark since = mark(n);
     bool ok = pass->run(&ctx, g);
     stage(n, pass->name, since);
@@ -314,7 +314,8 @@ static int run_pass(nnc *n, const Pass *pass, Graph *g)
 
 static int run_module_pass(nnc *n, const Pass *pass)
 {
-    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_layout = n->opt.no_layout };
+    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_layout = n->opt.no_layout,
+                    .no_prepare = n->opt.no_prepare };
     Mark since = mark(n);
     bool ok = pass->run_module(&ctx, n->module);
     stage(n, pass->name, since);
@@ -362,7 +363,7 @@ int nnc_compile(nnc *n)
         return -1;
     Mark since = mark(n);
     Why why = { .text = "" };
-    n->program = assemble(n->module, n->target, n->path, &why);
+    n->program = assemble(n->module, n->target, n->path, n->opt.no_prepare, &why);
     stage(n, "lower", since);
     if (!n->program) {
         diag_error(&n->diags, SPAN_NONE, "%s: %s", n->path, why.text);
@@ -398,8 +399,16 @@ nnr_program nnc_variables(const nnc *n)
     return table;
 }
 
-int nnc_emit_weights(nnc *n, const char *dir, const void *weights)
+int nnc_emit_weights(nnc *n, const char *dir, void *weights)
 {
+    const LEntry *prepare = back_prepare_entry(n->program);
+    const nnr_ctx ctx = { 0 };
+    /* Interpreted: the code may be for another machine. */
+    const char *fault = prepare ? lentry_eval(n->program, prepare, weights, NULL, NULL, NULL,
+                                              arena_alloc(n->arena, (size_t)prepare->arena_bytes + 1), &ctx, n->arena)
+                                : NULL;
+    if (fault)
+        return report(n, arena_printf(n->arena, "compiler fault: %s", fault));
     const char *path = arena_printf(n->arena, "%s/%s_weights.h", dir, n->program->c_name);
     return write_text(n, path, back_c_weights(n->arena, n->program, weights));
 }

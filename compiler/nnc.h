@@ -44,6 +44,7 @@ typedef struct {
     bool no_winograd;   /* 3x3 convolutions as direct sums only: slower, the last bits more exact */
     bool no_chunks;     /* every kernel for the whole batch at once */
     bool no_layout;     /* parameters row major in memory, as they are declared */
+    bool no_prepare;    /* what depends on parameters alone is computed anew at every call */
     bool verify;        /* run the IR verifiers after every pass */
     bool split_calls;   /* every kernel call an entry point too, behind the others: to time them one by one */
 } nnc_options;
@@ -62,8 +63,9 @@ int nnc_compile(nnc *n);
 int nnc_emit(nnc *n, const char *kind, const char *dir);
 /* The variables alone (no entries), for reading a weights file before anything is compiled natively. */
 nnr_program nnc_variables(const nnc *n);
-/* Writes DIR/NAME_weights.h: the weights block as a C constant. After nnc_emit. */
-int nnc_emit_weights(nnc *n, const char *dir, const void *weights);
+/* Writes DIR/NAME_weights.h: the weights block as a C constant, with what is prepared of the parameters, which it
+ * computes in the block. After nnc_emit. */
+int nnc_emit_weights(nnc *n, const char *dir, void *weights);
 /* Makes machine code in this process (back end "llvm"), or through the system's C compiler ($CC or cc)
  * and loads the result; the program lives until nnc_free. probe: every kernel call reports its result to nnc_probe_fn (to find a NaN's origin). */
 const nnr_program *nnc_native(nnc *n, bool probe);

@@ -261,6 +261,7 @@ bool nnr_evaluate(nnr_batcher *b, nnr_model *model, const int64_t *indices, int6
     nnr_ctx ctx = {.seed = seed};
     *out = (nnr_totals){0};
     *left = 0;
+    if (nnr_prepare(model, err) != NNR_OK) return false;
     for (int64_t at = 0; at < n;) {
         const nnr_entry *e = nnr_entry_up_to(b->program, b->train->eval, n - at);
         if (!e || e->batch < 1) {

@@ -120,7 +120,7 @@ static void add_block(List *l, const nnr_program *p, const void *rows, bool slot
     const nnr_model model = {p, block, block};
     for (int i = 0; i < p->n_vars; i++) {
         const nnr_var *v = &p->vars[i];
-        if ((v->kind == NNR_SLOT) != slots) continue;
+        if (v->kind == NNR_PREPARED || (v->kind == NNR_SLOT) != slots) continue;
         snprintf(l->names[l->n], sizeof l->names[0], "%s%s", prefix, v->info.name);
         l->tensors[l->n] = nnr_var_tensor(&model, v, l->names[l->n]);
         l->n++;
@@ -254,6 +254,7 @@ static bool right_tensors(const nnr_tensors *file, const nnr_program *p, bool be
     for (int i = 0; i < p->n_vars; i++) {
         const nnr_var *v = &p->vars[i];
         bool slot = v->kind == NNR_SLOT;
+        if (v->kind == NNR_PREPARED) continue;
         for (int k = 0; k < (best && !slot ? 2 : 1); k++, n++) {
             const char *prefix = slot ? "slots/" : k ? "best/" : "weights/";
             char text[512] = "";
@@ -276,7 +277,7 @@ static uint32_t visit(const nnr_tensors *file, nnr_model *model, const char *pre
 {
     for (int i = 0; i < model->program->n_vars; i++) {
         const nnr_var *v = &model->program->vars[i];
-        if ((v->kind == NNR_SLOT) != slots) continue;
+        if (v->kind == NNR_PREPARED || (v->kind == NNR_SLOT) != slots) continue;
         const nnr_tensor *t = nnr_tensors_find(file, prefix, v->info.name);
         if (into) nnr_layout_store(v, t->values, (uint8_t *)into + v->offset);
         else crc = add_values(crc, t->values, t->end - t->begin);
@@ -305,6 +306,7 @@ static bool load(const nnr_tensors *file, nnr_model *model, const nnr_train *tra
     visit(file, model, "weights/", model->weights, false, 0);
     visit(file, model, "slots/", model->slots, true, 0);
     if (has_best) visit(file, model, "best/", best, false, 0);
+    nnr_changed(model);
     *at = read;
     return true;
 }

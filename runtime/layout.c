@@ -56,12 +56,13 @@ const void *nnr_rows(const nnr_program *program, const void *block, bool slots)
 {
     bool any = false;
     for (int i = 0; i < program->n_vars; i++)
-        any = any || (program->vars[i].layout.rank && (program->vars[i].kind == NNR_SLOT) == slots);
+        any = any || (program->vars[i].layout.rank && program->vars[i].kind != NNR_PREPARED && (program->vars[i].kind == NNR_SLOT) == slots);
     if (!any) return block;
     uint8_t *rows = nnr_block(slots ? program->slots_bytes : program->weights_bytes);
     for (int i = 0; rows && i < program->n_vars; i++) {
         const nnr_var *v = &program->vars[i];
-        if ((v->kind == NNR_SLOT) == slots) nnr_layout_load(v, (const uint8_t *)block + v->offset, rows + v->offset);
+        if (v->kind != NNR_PREPARED && (v->kind == NNR_SLOT) == slots)
+            nnr_layout_load(v, (const uint8_t *)block + v->offset, rows + v->offset);
     }
     return rows;
 }

@@ -60,6 +60,42 @@ void *nnr_var_data(const nnr_model *model, const nnr_var *var)
     return (uint8_t *)(var->kind == NNR_SLOT ? model->slots : model->weights) + var->offset;
 }
 
+bool nnr_is_weight(const nnr_var *var) { return var->kind == NNR_PARAM || var->kind == NNR_STATE; }
+
+/* Is what is prepared up to date? NULL: the program prepares nothing. */
+static int32_t *prepared_flag(const nnr_model *model)
+{
+    for (int i = 0; i < model->program->n_vars; i++) {
+        const nnr_var *v = &model->program->vars[i];
+        if (v->kind == NNR_PREPARED && v->info.dtype == NNR_I32) return nnr_var_data(model, v);
+    }
+    return NULL;
+}
+
+void nnr_changed(nnr_model *model)
+{
+    int32_t *flag = prepared_flag(model);
+    if (flag) *flag = 0;
+}
+
+nnr_status nnr_prepare(nnr_model *model, nnr_error *err)
+{
+    const nnr_program *p = model->program;
+    const nnr_ctx ctx = {0};
+    int32_t *flag = prepared_flag(model);
+    for (int i = 0; flag && !*flag && i < p->n_entries; i++) {
+        if (p->entries[i].kind != NNR_PREPARE) continue;
+        void *arena = nnr_block(p->entries[i].arena_bytes);
+        if (!arena) {
+            nnr_no_memory(err, p->name, p->entries[i].arena_bytes);
+            return NNR_FAILED;
+        }
+        p->entries[i].run(model->weights, model->slots, NULL, NULL, arena, &ctx);
+        free(arena);
+    }
+    return NNR_OK;
+}
+
 const nnr_entry *nnr_entry_up_to(const nnr_program *p, const char *name, int64_t batch)
 {
     const nnr_entry *best = NULL;
@@ -121,7 +157,7 @@ nnr_status nnr_weights_save(const nnr_model *model, const char *path, nnr_error 
     }
     snprintf(meta[1].value, sizeof meta[1].value, "%s", p->name);
     for (int i = 0; i < p->n_vars; i++)
-        if (p->vars[i].kind != NNR_SLOT)
+        if (nnr_is_weight(&p->vars[i]))
             tensors[n++] = nnr_var_tensor(&rows, &p->vars[i], p->vars[i].info.name);
     bool ok = nnr_tensors_write(path, tensors, n, meta, 2, err);
     free(tensors);
@@ -178,7 +214,7 @@ static void separate(Comparison *c)
 static bool is_weight(const nnr_program *p, const char *name)
 {
     for (int i = 0; i < p->n_vars; i++)
-        if (p->vars[i].kind != NNR_SLOT && strcmp(p->vars[i].info.name, name) == 0) return true;
+        if (nnr_is_weight(&p->vars[i]) && strcmp(p->vars[i].info.name, name) == 0) return true;
     return false;
 }
 
@@ -186,7 +222,7 @@ static void compare(const nnr_program *p, const nnr_tensors *file, const char *p
 {
     size_t np = strlen(prefix);
     for (int i = 0; i < p->n_vars; i++) {
-        if (p->vars[i].kind == NNR_SLOT) continue;
+        if (!nnr_is_weight(&p->vars[i])) continue;
         const nnr_tensor *found = nnr_tensors_find(file, prefix, p->vars[i].info.name);
         char text[512] = "";
         if (!nnr_var_problem(file, prefix, &p->vars[i], found, text, sizeof text)) {
@@ -216,9 +252,10 @@ static void copy_fitting(nnr_model *model, const nnr_tensors *file, const char *
         const nnr_var *v = &model->program->vars[i];
         const nnr_tensor *found = nnr_tensors_find(file, prefix, v->info.name);
         text[0] = '\0';
-        if (v->kind == NNR_SLOT || nnr_var_problem(file, prefix, v, found, text, sizeof text)) continue;
+        if (!nnr_is_weight(v) || nnr_var_problem(file, prefix, v, found, text, sizeof text)) continue;
         nnr_layout_store(v, found->values, nnr_var_data(model, v));
     }
+    nnr_changed(model);
 }
 
 static bool refuse(const Comparison *c, const nnr_program *p, const char *path, bool strict, nnr_error *err)

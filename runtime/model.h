@@ -7,6 +7,10 @@
  * pages. */
 void *nnr_block(size_t bytes);
 void *nnr_var_data(const nnr_model *model, const nnr_var *var);
+/* Is it in files: a parameter or state? */
+bool nnr_is_weight(const nnr_var *var);
+/* To be said when parameters or states were written by other than an entry: nnr_prepare will do its work again. */
+void nnr_changed(nnr_model *model);
 /* The entry of that name with exactly that batch, or the largest one not above it. NULL: none. */
 const nnr_entry *nnr_entry_exact(const nnr_program *p, const char *name, int64_t batch);
 const nnr_entry *nnr_entry_up_to(const nnr_program *p, const char *name, int64_t batch);

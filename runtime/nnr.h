@@ -24,7 +24,12 @@ typedef struct {
     int64_t dims[NNR_MAX_RANK];
 } nnr_info;
 
-typedef enum { NNR_PARAM, NNR_STATE, NNR_SLOT } nnr_var_kind;
+/* NNR_PREPARED: computed from parameters and states by the entry of kind NNR_PREPARE, for inference entries
+ * to read; in no file. One of them is of type i32: not 0 while the others are what the parameters and states
+ * say. NNR_INIT and NNR_STEP entries set it to 0, NNR_PREPARE to 1; whoever writes a parameter or state in
+ * another way sets it to 0 too, and calls NNR_PREPARE before an entry that reads what is prepared (which
+ * otherwise ends the program). */
+typedef enum { NNR_PARAM, NNR_STATE, NNR_SLOT, NNR_PREPARED } nnr_var_kind;
 
 /* How the elements of a variable lie in memory where that is not row major in the order of its
  * dimensions: a compiler may keep a matrix transposed or in panels. Stored dimension p has dims[p]
@@ -39,8 +44,8 @@ typedef struct {
     int64_t dims[NNR_MAX_RANK], step[NNR_MAX_RANK];
 } nnr_layout;
 
-/* A variable lives at a fixed byte offset in one of two blocks: params and states in `weights`,
- * optimizer slots in `slots`. */
+/* A variable lives at a fixed byte offset in one of two blocks: params, states and what is prepared of them in
+ * `weights`, optimizer slots in `slots`. */
 typedef struct {
     nnr_info info;
     nnr_var_kind kind;
@@ -64,7 +69,8 @@ typedef enum {
     NNR_INIT,  /* writes every variable from ctx->seed; no inputs, no outputs */
     NNR_INFER, /* a net: inputs by name, outputs by name */
     NNR_STEP,  /* one training step: outputs "loss", then the step's metrics (scalars, f32), then "total.K" */
-    NNR_EVAL   /* loss and metrics of a train block in inference mode; or metrics of their totals (finish) */
+    NNR_EVAL,  /* loss and metrics of a train block in inference mode; or metrics of their totals (finish) */
+    NNR_PREPARE /* writes the variables of kind NNR_PREPARED; no inputs, no outputs; at most one a program */
 } nnr_entry_kind;
 
 typedef struct {

@@ -274,7 +274,7 @@ static bool predict(Prediction *w)
     if (nnr_model_create(w->program, &w->model, w->err) != NNR_OK) return false;
     /* strict: the file sets every variable that a net reads */
     if (nnr_weights_load(&w->model, o->weights, true, o->say, o->user, w->err) != NNR_OK) return false;
-    if (!open_inputs(w) || !allocate(w)) return false;
+    if (nnr_prepare(&w->model, w->err) != NNR_OK || !open_inputs(w) || !allocate(w)) return false;
     run_all(w);
     if (o->n_outputs == 0) say_outputs(w);
     return write_outputs(w);

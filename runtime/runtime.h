@@ -46,6 +46,10 @@ void nnr_model_destroy(nnr_model *model);
 /* Runs the program's NNR_INIT entries. */
 nnr_status nnr_model_init(nnr_model *model, uint64_t seed, nnr_error *err);
 
+/* Computes what inference entries read of the parameters (NNR_PREPARED in nnr.h), where that is not up to date:
+ * before entries of kind NNR_INFER and NNR_EVAL are run. Loading weights and training leave it to be done. */
+nnr_status nnr_prepare(nnr_model *model, nnr_error *err);
+
 /* ---- weights files (safetensors, readable by PyTorch's library) ------------------------------- */
 
 /* Writes params and states, atomically (temporary file, fsync, rename). */

@@ -41,6 +41,8 @@ bool nnr_timed_open(nnr_timed *t, nnr_model *model, const nnr_entry *e)
         if (ok) random_input(&e->in[k], (uint64_t)k, t->in[k]);
     }
     for (int k = 0; ok && k < e->n_out; k++) ok = (t->out[k] = nnr_block(nnr_info_bytes(&e->out[k]))) != NULL;
+    nnr_error err;
+    if (ok && (e->kind == NNR_INFER || e->kind == NNR_EVAL)) ok = nnr_prepare(model, &err) == NNR_OK;
     if (ok && e->kind == NNR_STEP) ok = keep_state(t);
     if (!ok) nnr_timed_close(t);
     return ok;

@@ -169,6 +169,7 @@ nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra)
                       .no_winograd = args->no_winograd,
                       .split_calls = args->split_calls,
                       .no_layout = args->no_layout,
+                      .no_prepare = args->no_prepare,
                       .no_chunks = args->no_chunks,
                       .verify = true }; /* costs a millisecond, and a fault of ours never becomes wrong code */
     if (args->dump_pass || args->dump_dir) {

@@ -20,7 +20,7 @@ typedef struct {
     const char *data, *output, *weights, *init, *resume, *checkpoint;
     const char *after, *entry, *dump_pass, *dump_dir, *target, *target_cpu, *target_triple, *train, *backend, *kind;
     int64_t epochs, batch, seed, threads, checkpoint_steps, n_train, n_test;
-    bool debug, json, fusion, write, check, no_fuse, no_layout, no_chunks, no_winograd, portable, time_passes, help, training_data, no_checkpoint;
+    bool debug, json, fusion, write, check, no_fuse, no_layout, no_prepare, no_chunks, no_winograd, portable, time_passes, help, training_data, no_checkpoint;
     const char *tune, *compare, *svg, *trace;
     double seconds;
     CliList thread_list, batch_list;
@@ -53,7 +53,7 @@ int cli_run(int argc, char **argv);
 bool cli_parse(const CliCommand *command, int argc, char **argv, CliArgs *args);
 void cli_print_options(const CliCommand *command);
 
-/* A handle with diagnostics on stderr and --dump, --dump-dir, -D, --no-fuse, --no-layout, --batch applied. */
+/* A handle with diagnostics on stderr and --dump, --dump-dir, -D, --no-fuse, --no-layout, --no-prepare, --batch applied. */
 nnc *cli_open(CliArgs *args, const int64_t *extra_batches, int n_extra);
 /* --time-passes: the table, on stderr. */
 void cli_close(nnc *n, const CliArgs *args);

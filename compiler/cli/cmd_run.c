@@ -109,7 +109,7 @@ static void look_at_variables(Trace *t, const nnr_program *p, const char *weight
 {
     for (int i = 0; i < p->n_vars && !t->found; i++) {
         const nnr_var *v = &p->vars[i];
-        if (v->kind == NNR_SLOT || v->info.dtype != NNR_F32)
+        if (v->kind == NNR_SLOT || v->kind == NNR_PREPARED || v->info.dtype != NNR_F32)
             continue;
         int64_t count = 1;
         for (int d = 0; d < v->info.rank; d++)

@@ -142,6 +142,28 @@ static void print_runs(const nnc *n, bool json)
     }
 }
 
+/* What inference reads instead of computing it of the parameters at every call, and what memory that takes. */
+static void print_prepared(const nnc *n, bool json)
+{
+    const LProgram *p = nnc_program(n);
+    int64_t all = 0;
+    for (int i = 0; i < p->n_globals; i++) {
+        const LGlobal *g = &p->globals[i];
+        int64_t bytes = g->count * 4;
+        if (g->kind != NNR_PREPARED || g->info.dtype != NNR_F32)
+            continue;
+        all += bytes;
+        if (json)
+            printf("{\"prepared\": \"%s\", \"bytes\": %" PRId64 "}\n", g->info.name, bytes);
+        else
+            printf("prepared for inference %s, %" PRId64 " bytes\n", g->info.name, bytes);
+    }
+    if (all && json)
+        printf("{\"prepared_bytes\": %" PRId64 "}\n", all);
+    else if (all)
+        printf("prepared for inference, of the weights' bytes: %" PRId64 "\n", all);
+}
+
 /* Parameters that do not lie in memory as they are declared. */
 static void print_layouts(const nnc *n, bool json)
 {
@@ -187,6 +209,7 @@ int cmd_show(CliArgs *args)
         print_entries(n, args->json);
         print_runs(n, args->json);
         print_layouts(n, args->json);
+        print_prepared(n, args->json);
     }
     cli_close(n, args);
     return ok && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;

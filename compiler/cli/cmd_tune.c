@@ -22,6 +22,7 @@ static nnc *open_compiler(void *user, bool split, int64_t batch)
     args->tune = "none";
     args->split_calls = split;
     args->batch = batch;
+    args->no_prepare = true; /* candidates are timed as kernels that do all by themselves */
     nnc *n = cli_open(args, NULL, 0);
     args->loaded_before = true; /* warnings are shown once */
     return n;

@@ -95,7 +95,7 @@ static void elaborate(Front *f)
 static int kind_rank(const Graph *g)
 {
     static const int rank[] = { [GRAPH_INIT] = 4, [GRAPH_INFER] = 0, [GRAPH_STEP] = 1, [GRAPH_EVAL] = 2,
-                                [GRAPH_BODY] = 3 };
+                                [GRAPH_PREPARE] = 3, [GRAPH_BODY] = 3 };
     return rank[g->kind];
 }
 

@@ -72,7 +72,7 @@ typedef struct Module Module;
 typedef struct OpDef OpDef;
 typedef struct Kernel Kernel;
 
-typedef enum { VAR_PARAM, VAR_STATE, VAR_SLOT } VarKind;
+typedef enum { VAR_PARAM, VAR_STATE, VAR_SLOT, VAR_PREPARED /* of the others, by the prepare pass */ } VarKind;
 typedef struct Var {
     const char *name; /* "mlp.fc1.weight"; slots: "classify.adam.m.mlp.fc1.weight" */
     VarKind kind;
@@ -169,7 +169,7 @@ typedef struct {
     const char *reason;
 } FusionNote;
 
-typedef enum { GRAPH_INIT, GRAPH_INFER, GRAPH_STEP, GRAPH_EVAL, GRAPH_BODY } GraphKind;
+typedef enum { GRAPH_INIT, GRAPH_INFER, GRAPH_STEP, GRAPH_EVAL, GRAPH_PREPARE, GRAPH_BODY } GraphKind;
 
 struct Graph {
     Module *module;

@@ -19,8 +19,8 @@
 
 /* In the order of KernelKind (ops/kernel.h). */
 static const char *const KERNEL_KINDS[] = { "map", "rows", "reduce", "contract", "opaque", "chain" };
-static const char *const GRAPH_KINDS[] = { "init", "infer", "step", "eval", "body" };
-static const char *const VAR_KINDS[] = { "param", "state", "slot" };
+static const char *const GRAPH_KINDS[] = { "init", "infer", "step", "eval", "prepare", "body" };
+static const char *const VAR_KINDS[] = { "param", "state", "slot", "prepared" };
 
 static const char *name_at(const char *const *names, int n, int k) { return k >= 0 && k < n ? names[k] : NULL; }
 static int name_index(const char *const *names, int n, const char *name)

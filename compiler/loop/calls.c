@@ -15,6 +15,34 @@ void lentry_add_call(const LProgram *p, LEntry *e, LCall call)
     VEC_PUSH(p->arena, &e->calls, call);
 }
 
+const char *lentry_eval(const LProgram *p, const LEntry *e, void *weights, void *slots, void *const *in,
+                        void *const *out, void *memory, const nnr_ctx *ctx, Arena *arena)
+{
+    for (int first = 0, n; first < e->calls.len; first += n) {
+        const LRun *run = lentry_run(e, first);
+        n = run ? run->count : 1;
+        for (int64_t chunk = 0; chunk < (run ? run->chunks : 1); chunk++)
+            for (int c = first; c < first + n; c++) {
+                const LCall *call = &e->calls.data[c];
+                void **buffers = ARENA_ARRAY(arena, void *, call->func->params.len + 1);
+                for (int i = 0; i < call->func->params.len; i++) {
+                    const LRef *r = &call->args[i];
+                    const LGlobal *g = r->kind == LR_VAR ? &p->globals[r->index] : NULL;
+                    int64_t lane = r->kind == LR_LANE ? run->offset + chunk % run->lanes * run->lane_bytes : 0;
+                    char *base = g                        ? (char *)(g->kind == NNR_SLOT ? slots : weights) + g->offset
+                                 : r->kind == LR_INPUT  ? in[r->index]
+                                 : r->kind == LR_OUTPUT ? out[r->index]
+                                                        : (char *)memory + r->offset + lane;
+                    buffers[i] = base + chunk * r->step;
+                }
+                const char *fault = lfunc_eval(call->func, buffers, ctx, arena);
+                if (fault)
+                    return arena_printf(arena, "%s: %s", call->func->name, fault);
+            }
+    }
+    return NULL;
+}
+
 LEntry *lentry_without_calls(Arena *arena, const LEntry *e)
 {
     LEntry *copy = ARENA_NEW(arena, LEntry);

@@ -279,6 +279,10 @@ typedef struct {
 LTraffic *lfunc_traffic(const LFunc *f, Arena *arena); /* as f->params */
 /* Appends a call and notes what it uses of weights, slots and context. */
 void lentry_add_call(const LProgram *p, LEntry *e, LCall call);
+/* Runs an entry's calls one after the other as lfunc_eval does. in, out: as the entry's tables; memory: its arena.
+ * NULL, or what went wrong. */
+const char *lentry_eval(const LProgram *p, const LEntry *e, void *weights, void *slots, void *const *in,
+                        void *const *out, void *memory, const nnr_ctx *ctx, Arena *arena);
 LEntry *lentry_without_calls(Arena *arena, const LEntry *e); /* a copy that calls nothing */
 /* The same for call number k of another entry point: where that is in a run, a run of the one call. */
 void lentry_take_call(const LProgram *p, LEntry *e, const LEntry *from, int k);

@@ -21,8 +21,8 @@
 #include <string.h>
 
 static const char *const DTYPE[] = { "f32", "i32", "bool", "u8", "f64" };
-static const char *const VAR_KIND[] = { "param", "state", "slot" };
-static const char *const ENTRY_KIND[] = { "init", "infer", "step", "eval" };
+static const char *const VAR_KIND[] = { "param", "state", "slot", "prepared" };
+static const char *const ENTRY_KIND[] = { "init", "infer", "step", "eval", "prepare" };
 static const char *const REF_KIND[] = { "var", "input", "output", "arena", "lane" };
 
 /* ---- writing ---- */
@@ -217,7 +217,7 @@ static void read_global(Reader *r, LProgram *p)
     const char *name = read_string(r);
     read_expect(r, "c");
     g.c_name = read_string(r);
-    g.kind = (nnr_var_kind)CHOICE(r, VAR_KIND, "param, state or slot");
+    g.kind = (nnr_var_kind)CHOICE(r, VAR_KIND, "param, state, slot or prepared");
     g.info = read_info(r, name);
     g.count = read_keyed(r, "count");
     g.offset = read_keyed(r, "at");
@@ -322,7 +322,7 @@ static void read_entry(Reader *r, LProgram *p)
     e->c_name = read_string(r);
     if (read_accept(r, "train"))
         e->train = read_string(r);
-    e->kind = (nnr_entry_kind)CHOICE(r, ENTRY_KIND, "init, infer, step or eval");
+    e->kind = (nnr_entry_kind)CHOICE(r, ENTRY_KIND, "init, infer, step, eval or prepare");
     e->batch = read_keyed(r, "batch");
     e->arena_bytes = read_keyed(r, "arena");
     e->writes_weights = read_accept(r, "writes_weights");

@@ -442,10 +442,13 @@ void loop_contract_emit(LContract *c, const LTile *t)
     order_sums(&m);
     for (int o = 0; o < c->n_operand; o++)
         if (t->pack[o] == PACK_WHOLE) {
-            m.panel_at[o] = lfunc_scratch(c->func, tile_pack_count(&m, o) * 4);
-            m.panel[o] = c->func->scratch;
-            tile_pack(&m, o, c->panels_at[o] ? c->panels_at[o] : c->at);
+            m.panel_at[o] = c->fixed[o] || c->make ? 0 : lfunc_scratch(c->func, tile_pack_count(&m, o) * 4);
+            m.panel[o] = c->fixed[o] ? c->ready(c->user, o, tile_pack_count(&m, o)) : c->func->scratch;
+            if (c->fixed[o] == c->make)
+                tile_pack(&m, o, c->panels_at[o] ? c->panels_at[o] : c->at);
         }
+    if (c->make)
+        return;
     if (t->split >= 0) {
         m.part_count = 1;
         for (int k = 0; k < c->n_out; k++)
@@ -477,7 +480,7 @@ void loop_contract(LContract *c)
     LTile t;
     if (!tuning || !tuned(&joined, key, &t))
         t = loop_contract_pick(&joined);
-    if (tuning && tuning->seen)
+    if (tuning && tuning->seen && !c->make)
         tuning->seen(tuning->user, &joined, key, &t);
     c->func->schedule = loop_tile_words(&t, c->func->arena);
     loop_contract_emit(&joined, &t);

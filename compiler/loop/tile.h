@@ -11,6 +11,9 @@
 
 enum { TILE_MAX_INDEX = 16 };
 
+/* What a byte that lies ready has to save in cycles a call: memory that the program then holds, and reads instead. */
+#define TILE_READY_PRICE 0.02
+
 typedef struct LContract LContract;
 struct LContract {
     LFunc *func;
@@ -51,6 +54,11 @@ struct LContract {
      * that of a window's first element, value has its elements in row-major order. */
     int64_t window[TILE_MAX_INDEX];
     void (*store_window)(void *user, LBlock *at, LExpr *const *index, LExpr *const *value);
+    /* An operand that is the same at every call until parameters change: panels of all of it, or Winograd's taps,
+     * may lie ready in a buffer of `count` floats that `ready` gives, a parameter of func. With `make` these are
+     * written into that buffer, and nothing else is. */
+    bool fixed[2], make;
+    LBuf *(*ready)(void *user, int operand, int64_t count);
     /* Set by loop_contract_join: the contraction before its indices were joined. NULL: this is it. */
     const LContract *whole;
 };

@@ -308,6 +308,13 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
         return;
     }
     if (t->pack[o] == PACK_WHOLE) {
+        if (c->fixed[o]) { /* it lies ready, and no other kernel keeps it in a cache */
+            double ready = packed_count(v, o);
+            all->copying += ready * 4 * TILE_READY_PRICE + 300;
+            add_lines(c, all, first, ready * 4, 1, ready / 16 * passes, true);
+            add_lines(c, all, again, panel, 1, again, true);
+            return;
+        }
         double count = packed_count(v, o), rounds = c->panels_at[o] && c->rounds > 1 ? (double)c->rounds : 1;
         all->copying += (count * copy + 300) / rounds;
         if (!c->serial && c->target->cores > 1) /* other cores made most of it */
@@ -466,6 +473,8 @@ double tile_cost(const LContract *c, const LTile *t)
         cost += (double)t->chunks * outputs * 4 + 500;
         pieces *= (double)t->chunks;
     }
+    for (int o = 0; o < c->n_operand; o++) /* a second copy of a parameter has to be worth it */
+        cost *= c->fixed[o] && t->pack[o] == PACK_WHOLE ? 1.05 : 1;
     if (c->serial)
         return cost;
     /* Half of the time on one core, half on the target's cores. */

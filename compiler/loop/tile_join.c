@@ -72,6 +72,12 @@ static void joined_store_window(void *user, LBlock *at, LExpr *const *index, LEx
     j->from->store_window(j->from->user, at, own, value);
 }
 
+static LBuf *joined_ready(void *user, int operand, int64_t count)
+{
+    const Joined *j = user;
+    return j->from->ready(j->from->user, operand, count);
+}
+
 /* Is a step of index a worth all of index b? */
 static bool continues(const LContract *c, int a, int b)
 {
@@ -129,5 +135,6 @@ LContract loop_contract_join(const LContract *c)
     out.load = joined_load;
     out.store = joined_store;
     out.store_window = joined_store_window;
+    out.ready = joined_ready;
     return out;
 }

@@ -1,6 +1,7 @@
 /* Winograd's schedule of a 3x3 convolution (loop/winograd.h): recognises one, prices it, writes its loops.
  *
- *   taps      U[e][filter block][channel][filter]   once a call; e: element of a transformed tile
+ *   taps      U[e][filter block][channel][filter]   once a call, or ready (LContract.fixed); e: element of a
+ *             transformed tile
  *   then for every block of tiles, while it is in the cache:
  *   image     V[e][tile][channel]
  *   products  P[e][tile][filter] = sum(channel) V * U      the scheduler's own tiles (loop/tile.h)
@@ -113,6 +114,7 @@ typedef struct {
     int64_t group;                /* filters side by side in U */
     int64_t tiles[2], total;      /* rows and columns of tiles; tiles in all */
     int64_t block, blocks, lanes; /* tiles a block; blocks; parallel iterations over blocks */
+    LBuf *u;                      /* scratch, or a buffer that is ready, and where U begins in it */
     int64_t u_at, v_at, p_at;     /* elements of scratch; V and P of lane 0 */
     int64_t lane_size;
 } Wino;
@@ -201,14 +203,18 @@ static double price(const LContract *c, const Winograd *w, LTile *t)
     double taps = 9 + 2 * side2;
     double cost = products_tile(&sub).cost * (double)s.blocks * parts;
     cost += tiles * (parts * (double)s.channels * image + (double)s.filters * results) / lanes * 1.5;
-    cost += (double)(s.channels * s.filters) * taps / lanes;
-    if (c->operand[w->taps].stride[w->filter] != 1) /* gathered one by one */
+    bool ready = c->fixed[w->taps];
+    if (!ready)
+        cost += (double)(s.channels * s.filters) * taps / lanes;
+    if (!ready && c->operand[w->taps].stride[w->filter] != 1) /* gathered one by one */
         cost += (double)(s.channels * s.filters) * 18;
     /* What does not stay in the second-level cache comes and goes by some eight bytes a cycle. */
     double u = side2 * (double)(s.channels * s.filters) * 4;
     double v = side2 * (double)(s.block * (s.channels + s.filters)) * 4;
     double cache = (double)c->target->l2 * 0.75;
-    if (u > cache)
+    if (ready) /* read from afar, but beside the products, which count their own lines */
+        cost += u * (TILE_READY_PRICE + 1 / 12.0) + (u > cache ? u / 8 * (double)(s.blocks - 1) : 0);
+    else if (u > cache)
         cost += u / 8 * (1 + (double)s.blocks);
     if (v > cache)
         cost += 2 * v / 8 * (double)s.blocks;
@@ -334,8 +340,7 @@ static void emit_taps(Wino *s, LExpr *first, LBlock *at)
                      scaled(f, lx_var(f, channel->var), s->group), lx_var(f, lane->var));
     to = lx_add(f, to, scaled(f, first, s->channels));
     for (int e = 0; e < s->side * s->side; e++)
-        lb_store(f, body, f->scratch, lx_add(f, to, lx_i64(f, s->u_at + e * s->channels * s->filters)), u[e],
-                 NULL);
+        lb_store(f, body, s->u, lx_add(f, to, lx_i64(f, s->u_at + e * s->channels * s->filters)), u[e], NULL);
     append_vectors(s, &out, at);
 }
 
@@ -483,7 +488,7 @@ static LExpr *product_load(void *user, int operand, LBlock *at, LExpr *const *in
     const Products *p = user;
     (void)at;
     LExpr *from = affine(p, p->at[operand], p->sub->operand[operand].stride, p->sub->n_index, index);
-    return lx_load(p->s->f, p->s->f->scratch, from, 1, NULL);
+    return lx_load(p->s->f, operand ? p->s->u : p->s->f->scratch, from, 1, NULL);
 }
 
 static void product_store(void *user, LBlock *at, LExpr *const *index, LExpr *value)
@@ -518,13 +523,21 @@ void winograd_emit(const LContract *c, const LTile *t)
     int64_t align = NNR_ALIGN / 4, shares = s.blocks == 1 ? s.parts : s.lanes;
     s.c = c;
     s.lane_size = (up(v_size, align) + up(p_size, align)) * align;
-    s.u_at = lfunc_scratch(f, side2 * s.channels * s.filters * 4);
+    bool ready = c->fixed[w.taps];
+    int64_t u_size = side2 * s.channels * s.filters;
+    s.u_at = ready ? 0 : lfunc_scratch(f, u_size * 4);
+    s.u = ready ? c->ready(c->user, w.taps, u_size) : f->scratch;
+    if (c->make) {
+        LStmt *part = loop(f, c->at, "part", s.filters / s.part_filters, false);
+        emit_taps(&s, scaled(f, lx_var(f, part->var), s.part_filters), &part->body);
+        return;
+    }
     s.v_at = lfunc_scratch(f, s.lane_size * shares * 4);
     s.p_at = s.v_at + up(v_size, align) * align;
     lb_note(f, c->at, loop_tile_words(t, f->arena));
     LExpr *zero = lx_i64(f, 0), *block = zero, *first = zero, *number = zero;
     LBlock *at = c->at;
-    if (s.blocks > 1 || s.parts == 1)
+    if (!ready && (s.blocks > 1 || s.parts == 1))
         emit_taps(&s, zero, at);
     if (shares > 1) {
         LStmt *lane = loop(f, at, s.blocks == 1 ? "part" : "lane", shares, t->parallel);
@@ -540,7 +553,8 @@ void winograd_emit(const LContract *c, const LTile *t)
         at = &blocks->body;
     } else if (s.parts > 1) {
         first = lx_var(f, lb_let(f, at, "filter", scaled(f, number, s.part_filters)));
-        emit_taps(&s, first, at);
+        if (!ready)
+            emit_taps(&s, first, at);
     }
     LExpr *skip = scaled(f, number, s.lane_size), *v_at = lx_add(f, skip, lx_i64(f, s.v_at));
     LExpr *p_at = lx_add(f, skip, lx_i64(f, s.p_at));

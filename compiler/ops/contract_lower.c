@@ -48,6 +48,59 @@ static LExpr *load_operand(void *user, int operand, LBlock *at, LExpr *const *in
     return v;
 }
 
+/* ---- what lies ready ---- */
+
+/* Does an inference entry update the variable? */
+static bool is_carried(const Module *m, const Var *v)
+{
+    for (int i = 0; i < m->graphs.len; i++) {
+        const Graph *g = m->graphs.data[i];
+        for (int k = 0; k < g->nodes.len && (g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL); k++)
+            if (g->nodes.data[k]->op == &op_update && g->nodes.data[k]->attr[0].var == v)
+                return true;
+    }
+    return false;
+}
+
+/* Computed in the kernel from parameters and constants alone. */
+static bool is_fixed(const Lower *lw, const Node *n)
+{
+    if (n->op == &op_var)
+        return n->attr[0].var->kind != VAR_SLOT && !is_carried(lw->graph->module, n->attr[0].var);
+    if (n->op == &op_const || n->op == &op_iota)
+        return true;
+    if ((n->op->flags & (OP_LEAF | OP_DRAW)) || n->kernel)
+        return false;
+    for (int i = 0; i < n->n_in; i++)
+        if (!is_fixed(lw, n->in[i]))
+            return false;
+    return true;
+}
+
+static LBuf *ready_buffer(void *user, int operand, int64_t count)
+{
+    const ContractLower *c = user;
+    Lower *lw = c->lw;
+    (void)operand; /* at most one is fixed */
+    if (lw->n_bufs == lw->cap_bufs)
+        lw->bufs = arena_grow(lw->arena, lw->bufs, &lw->cap_bufs, sizeof *lw->bufs);
+    bool make = lw->mode == LOWER_MAKE;
+    LBuf *buf = lfunc_param(lw->func, "ready", LK_F32, count, make ? LB_OUT : LB_IN);
+    lw->bufs[lw->n_bufs++] = (struct LowerBuf){ NULL, buf, make };
+    return buf;
+}
+
+static void describe_ready(const ContractLower *c, LContract *lc)
+{
+    bool fixed[2] = { false, false };
+    for (int o = 0; o < c->map->n_operand && c->lw->mode != LOWER_WHOLE && !c->lw->block; o++)
+        fixed[o] = is_fixed(c->lw, c->node->in[o]);
+    for (int o = 0; o < 2; o++)
+        lc->fixed[o] = fixed[o] && !fixed[1 - o];
+    lc->make = c->lw->mode == LOWER_MAKE;
+    lc->ready = ready_buffer;
+}
+
 /* ---- sums that grow block by block ---- */
 
 /* Flat position of an output element among the sums in scratch. */
@@ -258,7 +311,9 @@ void lower_contract(Lower *lw)
         }
     for (int o = 0; o < map->n_operand; o++)
         lc.still[o] = stays_as_it_is(lw, o ? c.node->in[c.node->n_in - 1] : c.node->in[0]);
-    lower_frames(lw);
+    describe_ready(&c, &lc);
+    if (!lc.make)
+        lower_frames(lw);
     contract_describe(map, in, &lc);
     if (c.windows)
         describe_windows(&c, &lc);

@@ -412,6 +412,24 @@ bool lower_may_fork(const Lower *lw, int64_t operations)
     return cores_may_fork(lw->target, (double)operations * 4 / lw->target->vector_bytes);
 }
 
+/* LOWER_MAKE: parameters that only the rest of the kernel has a use for. */
+static void drop_unused(Lower *lw)
+{
+    LFunc *f = lw->func;
+    const LTraffic *t = lfunc_traffic(f, lw->arena);
+    int n = 0;
+    for (int i = 0; i < lw->n_bufs; i++) {
+        if (!t[i].read && !t[i].written)
+            continue;
+        lw->bufs[n] = lw->bufs[i];
+        f->params.data[n++] = f->params.data[i];
+    }
+    for (int i = lw->n_bufs; i < f->params.len; i++) /* scratch */
+        f->params.data[n + i - lw->n_bufs] = f->params.data[i];
+    f->params.len -= lw->n_bufs - n;
+    lw->n_bufs = n;
+}
+
 static void prepend_head(Lower *lw)
 {
     LBlock body = lw->func->body, all = { 0 };
@@ -438,23 +456,27 @@ void lower_body(Lower *lw)
     }
 }
 
-LFunc *lower_kernel(Arena *arena, const Graph *graph, Kernel *kernel, const LTarget *target, struct LowerBuf **bufs,
-                    int *n_bufs)
+LFunc *lower_kernel(Arena *arena, const Graph *graph, Kernel *kernel, const LTarget *target, LowerMode mode,
+                    struct LowerBuf **bufs, int *n_bufs)
 {
-    Lower lw = { .arena = arena, .graph = graph, .kernel = kernel, .target = target };
-    LFunc *f = lfunc_new(arena, kernel->name);
+    Lower lw = { .arena = arena, .graph = graph, .kernel = kernel, .target = target, .mode = mode };
+    bool make = mode == LOWER_MAKE;
+    LFunc *f = lfunc_new(arena, make ? arena_printf(arena, "%s_ready", kernel->name) : kernel->name);
     lw.func = f;
     lw.at = &f->body;
     lw.uses = graph_use_counts(arena, graph);
     lower_body(&lw);
     prepend_head(&lw);
+    if (make)
+        drop_unused(&lw);
     const Node *most = main_node(kernel);
-    f->note = kernel_note(&lw);
+    f->note = make ? arena_printf(arena, "made ready for %s", kernel->name) : kernel_note(&lw);
     f->path = most->path;
     if (!f->schedule)
         f->schedule = kernel_kind_name(kernel->kind);
     f->loc = most->loc;
     count_work(&lw);
+    f->flops = make ? 0 : f->flops;
     loop_hoist(f);
     loop_vectorize(f, target);
     loop_expand_math(f);
@@ -465,7 +487,8 @@ LFunc *lower_kernel(Arena *arena, const Graph *graph, Kernel *kernel, const LTar
         fprintf(stderr, "nnc: kernel %s: %s\n%s", f->name, fault, t.data);
         abort();
     }
-    kernel->scratch_bytes = f->scratch_bytes;
+    if (!make)
+        kernel->scratch_bytes = f->scratch_bytes;
     *bufs = lw.bufs;
     *n_bufs = lw.n_bufs;
     return f;

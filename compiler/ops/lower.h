@@ -15,6 +15,13 @@
 #include "loop/loop.h"
 #include "ops/ops.h"
 
+/* What a kernel copies of parameters ahead of its work (panels, Winograd's taps) may lie ready in a buffer of its own. */
+typedef enum {
+    LOWER_WHOLE, /* the kernel does all by itself */
+    LOWER_READY, /* it reads what lies ready */
+    LOWER_MAKE   /* only this is written: what LOWER_READY reads */
+} LowerMode;
+
 struct Lower {
     Arena *arena;
     const Graph *graph;
@@ -23,7 +30,7 @@ struct Lower {
     LFunc *func;
     LBlock *at; /* where statements go now */
     /* Buffers of the kernel: nodes read from or written to memory (variables, inputs, outputs, other
-     * kernels' results), in the order of func->params. */
+     * kernels' results), in the order of func->params; node NULL: what lies ready. */
     struct LowerBuf { const Node *node; LBuf *buf; bool write; } *bufs;
     int n_bufs, cap_bufs;
     /* Values already at hand at the current index (row scalars, accumulators): consulted first. */
@@ -41,6 +48,7 @@ struct Lower {
     const struct LowerBlock *block; /* the part of the kernel to write (lower_parts.h); NULL: all of it */
     struct LowerPlace *places;      /* values that lie in scratch, a block at a time */
     int n_places;
+    LowerMode mode;
 };
 
 /* The value of node at an index (node->type.rank i64 expressions): bound value, else a load when the
@@ -62,7 +70,8 @@ bool lower_may_fork(const Lower *lw, int64_t operations);
 
 /* The loop function of a fused kernel; sets kernel->scratch_bytes. Buffers used are reported in *bufs
  * in parameter order (node, write). Dispatches on the kernel's kind: ops/lower_map.c, lower_rows.c,
- * lower_reduce.c, contract_lower.c, or the op's own `lower`. */
-LFunc *lower_kernel(Arena *arena, const Graph *graph, Kernel *kernel, const LTarget *target,
+ * lower_reduce.c, contract_lower.c, or the op's own `lower`. LOWER_MAKE: for a kernel that LOWER_READY gave a buffer
+ * without a node, which it writes; scratch_bytes stays. */
+LFunc *lower_kernel(Arena *arena, const Graph *graph, Kernel *kernel, const LTarget *target, LowerMode mode,
                     struct LowerBuf **bufs, int *n_bufs);
 #endif

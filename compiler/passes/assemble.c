@@ -13,10 +13,12 @@
 #include <string.h>
 
 _Static_assert((int)NNR_F32 == DT_F32 && (int)NNR_I32 == DT_I32 && (int)NNR_BOOL == DT_BOOL, "same order");
-_Static_assert((int)NNR_PARAM == VAR_PARAM && (int)NNR_STATE == VAR_STATE && (int)NNR_SLOT == VAR_SLOT,
+_Static_assert((int)NNR_PARAM == VAR_PARAM && (int)NNR_STATE == VAR_STATE && (int)NNR_SLOT == VAR_SLOT &&
+                   (int)NNR_PREPARED == VAR_PREPARED,
                "same order");
 _Static_assert((int)NNR_INIT == GRAPH_INIT && (int)NNR_INFER == GRAPH_INFER &&
-                   (int)NNR_STEP == GRAPH_STEP && (int)NNR_EVAL == GRAPH_EVAL,
+                   (int)NNR_STEP == GRAPH_STEP && (int)NNR_EVAL == GRAPH_EVAL &&
+                   (int)NNR_PREPARE == GRAPH_PREPARE,
                "same order");
 
 /* A kernel of the entry at hand, lowered; in a run, as one chunk has it. */
@@ -34,12 +36,21 @@ typedef struct {
     LFunc *func;
 } Known;
 
+/* A kernel that makes ready what others read, and the variable that it fills. */
+typedef struct {
+    LCall call;
+    int global;
+} Ready;
+
 typedef struct {
     Arena *arena;
     Module *module;
     const LTarget *target;
     LProgram *program;
     Vec(Known) known;
+    Vec(Ready) ready;
+    int cap_globals;
+    bool no_prepare;
     Why *why;
 } Assembly;
 
@@ -96,6 +107,14 @@ static nnr_info info_of(const char *name, const Type *type)
 
 static int64_t aligned(int64_t bytes) { return (bytes + NNR_ALIGN - 1) / NNR_ALIGN * NNR_ALIGN; }
 
+static bool global_named(const LProgram *p, const char *name)
+{
+    for (int i = 0; i < p->n_globals; i++)
+        if (!strcmp(p->globals[i].info.name, name))
+            return true;
+    return false;
+}
+
 static const char *global_c_name(const Assembly *as, const char *name, int n)
 {
     char *base = identifier(as->arena, name), *unique = base;
@@ -108,23 +127,26 @@ static const char *global_c_name(const Assembly *as, const char *name, int n)
     return unique;
 }
 
-static void add_globals(Assembly *as)
+static LGlobal *add_global(Assembly *as, const char *name, VarKind kind, const Type *declared, const Type *stored)
 {
     LProgram *p = as->program;
-    p->n_globals = as->module->vars.len;
-    p->globals = ARENA_ARRAY(as->arena, LGlobal, p->n_globals + 1);
-    for (int i = 0; i < p->n_globals; i++) {
+    int64_t *block = kind == VAR_SLOT ? &p->slots_bytes : &p->weights_bytes;
+    if (p->n_globals == as->cap_globals)
+        p->globals = arena_grow(as->arena, p->globals, &as->cap_globals, sizeof *p->globals);
+    LGlobal *g = &p->globals[p->n_globals];
+    *g = (LGlobal){ .info = info_of(name, declared), .c_name = global_c_name(as, name, p->n_globals),
+                    .kind = (nnr_var_kind)kind, .count = type_count(stored), .offset = *block };
+    *block += aligned(g->count * dtype_bytes(stored->dtype));
+    p->n_globals++;
+    return g;
+}
+
+static void add_globals(Assembly *as)
+{
+    for (int i = 0; i < as->module->vars.len; i++) {
         const Var *var = as->module->vars.data[i];
-        LGlobal *global = &p->globals[i];
-        int64_t *block = var->kind == VAR_SLOT ? &p->slots_bytes : &p->weights_bytes;
         Type declared = var->layout.rank ? layout_rows(&var->layout, var->type.dtype) : var->type;
-        global->info = info_of(var->name, &declared);
-        global->layout = var->layout;
-        global->c_name = global_c_name(as, var->name, i);
-        global->kind = (nnr_var_kind)var->kind;
-        global->count = type_count(&var->type);
-        global->offset = *block;
-        *block += aligned(global->count * dtype_bytes(var->type.dtype));
+        add_global(as, var->name, var->kind, &declared, &var->type)->layout = var->layout;
     }
 }
 
@@ -241,20 +263,83 @@ static LFunc *share_func(Assembly *as, const Graph *g, LFunc *f)
     return f;
 }
 
-/* The call of kernel k, with a function of its own. */
+/* Lowers kernel k, or the part of it that a chunk has: beside other lanes it has one core. What is made ready for
+ * it is made for all chunks at once, outside the run. */
+static void lower_whole_or_part(Assembly *as, const Graph *g, int k, LowerMode mode, Lowered *l)
+{
+    Kernel *whole = g->kernels.data[k];
+    if (!l->run) {
+        l->func = lower_kernel(as->arena, g, whole, as->target, mode, &l->bufs, &l->n_bufs);
+        return;
+    }
+    LTarget *one = ARENA_NEW(as->arena, LTarget);
+    *one = *as->target;
+    one->cores = 1;
+    Kernel *part = l->run->body->kernels.data[k - l->run->first];
+    l->func = lower_kernel(as->arena, l->run->body, part, one, mode, &l->bufs, &l->n_bufs);
+    if (mode != LOWER_MAKE)
+        lfunc_make_serial(l->func);
+    whole->scratch_bytes = part->scratch_bytes;
+}
+
+/* The call of kernel k, with a function of its own. ready: the variable that is what lies ready for it, or -1. */
 static LCall make_call(Assembly *as, const Graph *g, const LEntry *e, const KernelDeps *deps, int k,
-                       const Lowered *low)
+                       const Lowered *low, int ready)
 {
     LFunc *f = low->func;
     LCall call = { .args = ARENA_ARRAY(as->arena, LRef, f->params.len + 1) };
     for (int i = 0; i < low->n_bufs; i++)
-        call.args[i] = place_of(e, deps, low, low->bufs[i].node);
+        call.args[i] = low->bufs[i].node ? place_of(e, deps, low, low->bufs[i].node)
+                                         : (LRef){ .kind = LR_VAR, .index = ready };
     if (f->params.len > low->n_bufs)
         call.args[low->n_bufs] = (LRef){ .kind = low->run ? LR_LANE : LR_ARENA,
                                          .offset = g->kernels.data[k]->scratch_offset };
     set_noalias(f, call.args);
     call.func = f;
     return call;
+}
+
+/* ---- what lies ready (ops/lower.h) ---- */
+
+static bool same_places(const LCall *a, const LCall *b)
+{
+    for (int i = 0; a->func == b->func && i < a->func->params.len; i++) {
+        bool out = a->func->params.data[i]->role != LB_IN; /* the variable is what is to be found */
+        if (!out && (a->args[i].kind != b->args[i].kind || a->args[i].index != b->args[i].index))
+            return false;
+    }
+    return a->func == b->func;
+}
+
+/* The variable that lies ready for kernel k, filled by a kernel of the entry `prepare`; several entry points may
+ * read the same. -1: there is none. */
+static int ready_for(Assembly *as, const Graph *g, const LEntry *e, const KernelDeps *deps, int k, const Lowered *low)
+{
+    const LBuf *ready = NULL;
+    for (int i = 0; i < low->n_bufs; i++)
+        ready = low->bufs[i].node ? ready : low->bufs[i].buf;
+    if (!ready)
+        return -1;
+    Lowered make = { .run = low->run };
+    lower_whole_or_part(as, g, k, LOWER_MAKE, &make);
+    LCall call = make_call(as, g, e, deps, k, &make, -1);
+    call.func = share_func(as, g, call.func);
+    for (int i = 0; i < as->ready.len; i++)
+        if (same_places(&as->ready.data[i].call, &call))
+            return as->ready.data[i].global;
+    Type type = type_make(DT_F32, 1, &ready->count);
+    int global = as->program->n_globals;
+    const char *name = arena_printf(as->arena, "prepared.%s", g->kernels.data[k]->name), *base = name;
+    for (int i = 2; global_named(as->program, name); i++)
+        name = arena_printf(as->arena, "%s%d", base, i);
+    add_global(as, name, VAR_PREPARED, &type, &type);
+    for (int i = 0; i < make.n_bufs; i++)
+        if (!make.bufs[i].node)
+            call.args[i].index = global;
+    if (make.n_bufs < call.func->params.len)
+        call.args[make.n_bufs] = (LRef){ .kind = LR_ARENA }; /* scratch: of the entry `prepare`, behind its own kernels */
+    VEC_PUSH(as->arena, &as->ready, (Ready){ call, global });
+    return global;
 }
 
 /* ---- entries ---- */
@@ -279,18 +364,6 @@ static bool make_bodies(Assembly *as, Graph *g, Lowered *low)
     return true;
 }
 
-/* Beside other lanes a kernel has one core. */
-static void lower_part(Assembly *as, const Graph *g, int k, Lowered *l)
-{
-    LTarget *one = ARENA_NEW(as->arena, LTarget);
-    *one = *as->target;
-    one->cores = 1;
-    Kernel *part = l->run->body->kernels.data[k - l->run->first];
-    l->func = lower_kernel(as->arena, l->run->body, part, one, &l->bufs, &l->n_bufs);
-    lfunc_make_serial(l->func);
-    g->kernels.data[k]->scratch_bytes = part->scratch_bytes;
-}
-
 /* Kernels in runs are serial; the others fork or not as those between two runs see fit. */
 static void choose_cores(const Assembly *as, const Graph *g, const LCall *calls)
 {
@@ -312,22 +385,25 @@ static void add_runs(const Assembly *as, const Graph *g, LEntry *e)
     }
 }
 
-static bool add_entry(Assembly *as, Graph *g)
+static bool lower_all(Assembly *as, Graph *g, Lowered *low)
 {
-    LEntry *e = ARENA_NEW(as->arena, LEntry);
-    Lowered *low = ARENA_ARRAY(as->arena, Lowered, g->kernels.len + 1);
-    if (!make_bodies(as, g, low))
-        return false;
+    bool infers = g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL;
     for (int k = 0; k < g->kernels.len; k++) {
         Lowered *l = &low[k];
-        if (l->run)
-            lower_part(as, g, k, l);
-        else
-            l->func = lower_kernel(as->arena, g, g->kernels.data[k], as->target, &l->bufs, &l->n_bufs);
+        lower_whole_or_part(as, g, k, infers && !as->no_prepare ? LOWER_READY : LOWER_WHOLE, l);
         int scratch = l->func->scratch_bytes > 0;
         if (l->n_bufs + scratch != l->func->params.len)
             return fault(as, "parameters of kernel", l->func->name);
     }
+    return true;
+}
+
+static bool add_entry(Assembly *as, Graph *g)
+{
+    LEntry *e = ARENA_NEW(as->arena, LEntry);
+    Lowered *low = ARENA_ARRAY(as->arena, Lowered, g->kernels.len + 1);
+    if (!make_bodies(as, g, low) || !lower_all(as, g, low))
+        return false;
     PassCtx ctx = { .arena = as->arena, .target = as->target };
     if (!pass_plan(&ctx, g)) {
         *as->why = ctx.why;
@@ -343,7 +419,7 @@ static bool add_entry(Assembly *as, Graph *g)
     const KernelDeps *deps = kernel_deps(as->arena, g);
     LCall *calls = ARENA_ARRAY(as->arena, LCall, g->kernels.len + 1);
     for (int k = 0; k < g->kernels.len; k++)
-        calls[k] = make_call(as, g, e, deps, k, &low[k]);
+        calls[k] = make_call(as, g, e, deps, k, &low[k], ready_for(as, g, e, deps, k, &low[k]));
     choose_cores(as, g, calls);
     for (int k = 0; k < g->kernels.len; k++) {
         calls[k].func = share_func(as, g, calls[k].func);
@@ -357,9 +433,72 @@ static bool add_entry(Assembly *as, Graph *g)
     return true;
 }
 
-LProgram *assemble(Module *m, const LTarget *target, const char *source, Why *why)
+/* ---- is what is prepared up to date? ---- */
+
+static LCall set_flag(Assembly *as, int flag, int64_t value)
 {
-    Assembly as = { .arena = m->arena, .module = m, .target = target, .why = why };
+    LFunc *f = lfunc_new(as->arena, value ? "prepared" : "parameters_changed");
+    LBuf *b = lfunc_param(f, "flag", LK_I32, 1, LB_OUT);
+    f->schedule = "one store";
+    f->note = value ? "what is prepared is up to date" : "what is prepared is not up to date any more";
+    b->noalias = true;
+    lb_store(f, &f->body, b, lx_i64(f, 0), lx_int(f, LK_I32, value), NULL);
+    f->bytes = 4;
+    const Graph g = { .name = "prepare" };
+    LCall call = { .func = share_func(as, &g, f), .args = ARENA_ARRAY(as->arena, LRef, 1) };
+    call.args[0] = (LRef){ .kind = LR_VAR, .index = flag };
+    return call;
+}
+
+static LEntry *prepare_entry(Assembly *as)
+{
+    for (int i = 0; i < as->program->entries.len; i++)
+        if (as->program->entries.data[i]->kind == NNR_PREPARE)
+            return as->program->entries.data[i];
+    LEntry *e = ARENA_NEW(as->arena, LEntry);
+    Graph g = { .name = "prepare" };
+    e->name = g.name;
+    e->c_name = entry_c_name(as, &g);
+    e->kind = NNR_PREPARE;
+    e->in = e->out = ARENA_ARRAY(as->arena, nnr_info, 1);
+    VEC_PUSH(as->arena, &as->program->entries, e);
+    return e;
+}
+
+static void add_ready(const LProgram *p, LEntry *prepare, const LCall *call)
+{
+    int64_t scratch = aligned(call->func->scratch_bytes);
+    prepare->arena_bytes = scratch > prepare->arena_bytes ? scratch : prepare->arena_bytes;
+    lentry_add_call(p, prepare, *call);
+}
+
+/* The entry `prepare` fills what lies ready too, then says that all is up to date; entries that write parameters
+ * say that it is not. */
+static void finish_prepared(Assembly *as)
+{
+    LProgram *p = as->program;
+    bool any = false;
+    for (int i = 0; i < p->n_globals; i++)
+        any = any || p->globals[i].kind == NNR_PREPARED;
+    if (!any)
+        return;
+    LEntry *prepare = prepare_entry(as);
+    for (int i = 0; i < as->ready.len; i++)
+        add_ready(p, prepare, &as->ready.data[i].call);
+    Type type = type_scalar(DT_I32);
+    int flag = p->n_globals;
+    add_global(as, "prepared", VAR_PREPARED, &type, &type);
+    lentry_add_call(p, prepare, set_flag(as, flag, 1));
+    for (int i = 0; i < p->entries.len; i++) {
+        LEntry *e = p->entries.data[i];
+        if (e->writes_weights && (e->kind == NNR_INIT || e->kind == NNR_STEP))
+            lentry_add_call(p, e, set_flag(as, flag, 0));
+    }
+}
+
+LProgram *assemble(Module *m, const LTarget *target, const char *source, bool no_prepare, Why *why)
+{
+    Assembly as = { .arena = m->arena, .module = m, .target = target, .why = why, .no_prepare = no_prepare };
     as.program = ARENA_NEW(m->arena, LProgram);
     as.program->arena = m->arena;
     as.program->name = m->name;
@@ -369,5 +508,6 @@ LProgram *assemble(Module *m, const LTarget *target, const char *source, Why *wh
     for (int i = 0; i < m->graphs.len; i++)
         if (m->graphs.data[i]->kind != GRAPH_BODY && !add_entry(&as, m->graphs.data[i]))
             return NULL;
+    finish_prepared(&as);
     return as.program;
 }

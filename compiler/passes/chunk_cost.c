@@ -55,6 +55,7 @@ struct ChunkCosts {
     const Graph *g;
     const KernelDeps *deps;
     const LTarget *target, *one_core;
+    bool prepared; /* what kernels pack of variables lies ready */
     int64_t samples[MAX_SIZES];
     int n_sizes;
     KernelCost *kernel;
@@ -73,8 +74,11 @@ static double contract_cycles(ChunkCosts *c, const Node *n, const LTarget *targe
     LContract lc = { .target = target, .func = lfunc_new(c->arena, "estimate") };
     const Type *in[2] = { &n->in[0]->type, &n->in[n->n_in - 1]->type };
     contract_describe(n->attr[0].contract, in, &lc);
+    const bool variable[2] = { c->prepared && n->in[0]->op == &op_var, c->prepared && n->in[n->n_in - 1]->op == &op_var };
+    for (int o = 0; o < lc.n_operand; o++)
+        lc.fixed[o] = variable[o] && !variable[1 - o];
     LContract joined = loop_contract_join(&lc);
-    const char *key = loop_contract_key(&joined, c->arena);
+    const char *key = arena_printf(c->arena, "%s%d%d", loop_contract_key(&joined, c->arena), lc.fixed[0], lc.fixed[1]);
     for (int i = 0; i < c->answers.len; i++) /* layers repeat */
         if (strcmp(c->answers.data[i].key, key) == 0)
             return c->answers.data[i].cycles;
@@ -135,14 +139,14 @@ static void look_at_kernel(ChunkCosts *c, int k)
     }
 }
 
-ChunkCosts *chunk_costs(Arena *arena, const Graph *g, const KernelDeps *deps, const LTarget *target)
+ChunkCosts *chunk_costs(Arena *arena, const Graph *g, const KernelDeps *deps, const LTarget *target, bool prepared)
 {
     ChunkCosts *c = ARENA_NEW(arena, ChunkCosts);
     LTarget *one = ARENA_NEW(arena, LTarget);
     *one = *target;
     one->cores = 1;
     *c = (ChunkCosts){ .arena = arena, .g = g, .deps = deps, .target = target, .one_core = one,
-                       .growing = { .first = -1 } };
+                       .prepared = prepared, .growing = { .first = -1 } };
     for (int64_t s = 1; s <= g->batch / 2 && c->n_sizes < MAX_SIZES; s++)
         if (g->batch % s == 0)
             c->samples[c->n_sizes++] = s;

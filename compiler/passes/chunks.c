@@ -109,7 +109,7 @@ bool pass_chunks(PassCtx *ctx, Graph *g)
     KernelVec before = g->kernels;
     move_early(ctx, g);
     const KernelDeps *deps = kernel_deps(ctx->arena, g);
-    choose(ctx, g, chunk_costs(ctx->arena, g, deps, ctx->target));
+    choose(ctx, g, chunk_costs(ctx->arena, g, deps, ctx->target, !ctx->no_prepare));
     if (!g->runs.len) {
         g->kernels = before;
         for (int k = 0; k < g->kernels.len; k++)

@@ -8,9 +8,9 @@
  * Values that are read outside of the run are its outputs. NULL, or why the kernels cannot run in chunks. */
 const char *chunk_body(Arena *arena, const Graph *g, const KernelDeps *deps, KernelRun *r);
 
-/* Estimated cycles of one core for all of the batch. */
+/* Estimated cycles of one core for all of the batch. prepared: what kernels pack of variables lies ready. */
 typedef struct ChunkCosts ChunkCosts;
-ChunkCosts *chunk_costs(Arena *arena, const Graph *g, const KernelDeps *deps, const LTarget *target);
+ChunkCosts *chunk_costs(Arena *arena, const Graph *g, const KernelDeps *deps, const LTarget *target, bool prepared);
 /* The sizes that chunks may have, in samples; returns how many. */
 int chunk_sizes(const ChunkCosts *c, const int64_t **samples);
 /* Of kernel k as it stands, called by itself. */

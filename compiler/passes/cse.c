@@ -129,7 +129,7 @@ static bool swapped_equal(const Node *a, const Node *b)
     return (a->op->flags & OP_COMMUTATIVE) && a->n_in == 2 && a->in[0] == b->in[1] && a->in[1] == b->in[0];
 }
 
-static bool node_equal(const Node *a, const Node *b)
+bool node_equal(const Node *a, const Node *b)
 {
     if (a->op != b->op || a->n_in != b->n_in || !type_equal(&a->type, &b->type))
         return false;

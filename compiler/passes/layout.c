@@ -113,7 +113,7 @@ bool pass_layout(PassCtx *ctx, Module *m)
     }
     for (int i = 0; i < m->graphs.len; i++)
         layout_join(&s.sets, m->graphs.data[i]);
-    s.costs = layout_costs(ctx->arena, m, &s.sets, ctx->target);
+    s.costs = layout_costs(ctx->arena, m, &s.sets, ctx->target, ctx->no_prepare);
     for (int i = 0; i < m->vars.len; i++) {
         Type t = m->vars.data[i]->type;
         int set = layout_set(&s.sets, i);

@@ -33,7 +33,7 @@ nnr_layout layout_for(const Type *t, const Type *of, const nnr_layout *l);
 /* ---- cost (layout_cost.c) ---- */
 typedef struct LayoutCosts LayoutCosts;
 /* What depends on layouts in the entries of m, init left out. Regions must be marked. */
-LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const LTarget *target);
+LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const LTarget *target, bool no_prepare);
 /* Estimated cycles of what depends on the layout of a set, when it has layout l of type t; INFINITY where
  * it cannot. l of rank 0: row major. */
 double layout_cost(LayoutCosts *c, int set, const Type *t, const nnr_layout *l);

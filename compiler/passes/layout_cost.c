@@ -10,12 +10,14 @@ typedef struct {
     const Node *contract; /* NULL: a price for whatever is not row major */
     int set;
     double price;
+    bool infers; /* in an entry that finds ready what it packs of parameters */
 } Use;
 
 /* What the scheduler was asked, and its answer: layers repeat, and entries repeat layers. */
 typedef struct {
     int n_index, n_out, n_operand;
     int64_t extent[TILE_MAX_INDEX], out_stride[TILE_MAX_INDEX], base[2], stride[2][TILE_MAX_INDEX];
+    bool fixed[2];
 } Question;
 typedef struct {
     Question question;
@@ -31,6 +33,7 @@ struct LayoutCosts {
     Arena *arena;
     LayoutSets *sets;
     const LTarget *target;
+    bool infers; /* the graph at hand, while collecting */
     Vec(Use) uses;
     Vec(Answer) answers;
     Decision *decided; /* by set */
@@ -40,7 +43,7 @@ struct LayoutCosts {
 
 static void add_use(LayoutCosts *c, int set, const Node *contract, double price)
 {
-    VEC_PUSH(c->arena, &c->uses, (Use){ contract, set, price });
+    VEC_PUSH(c->arena, &c->uses, (Use){ contract, set, price, c->infers });
 }
 
 static bool runs_body(const Node *n)
@@ -78,7 +81,7 @@ static void collect_reader(LayoutCosts *c, const Node *n)
     }
 }
 
-LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const LTarget *target)
+LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const LTarget *target, bool no_prepare)
 {
     LayoutCosts *c = ARENA_NEW(arena, LayoutCosts);
     c->arena = arena;
@@ -87,11 +90,12 @@ LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const
     c->decided = ARENA_ARRAY(arena, Decision, sets->n + 1);
     for (int i = 0; i < m->graphs.len; i++) {
         const Graph *g = m->graphs.data[i];
+        c->infers = !no_prepare && (g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL);
         for (int k = 0; k < g->nodes.len; k++) {
             const Node *n = g->nodes.data[k];
             if (g->kind == GRAPH_BODY && n->op == &op_var)
                 add_use(c, layout_set(sets, n->attr[0].var->index), NULL, INFINITY);
-            else if (g->kind != GRAPH_BODY && g->kind != GRAPH_INIT)
+            else if (g->kind != GRAPH_BODY && g->kind != GRAPH_INIT && g->kind != GRAPH_PREPARE)
                 collect_reader(c, n);
         }
     }
@@ -100,12 +104,14 @@ LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const
 
 /* ---- estimating ---- */
 
-static double ask(LayoutCosts *c, const Contract *map, const Type *const *in)
+static double ask(LayoutCosts *c, const Contract *map, const Type *const *in, const bool *fixed)
 {
     LContract lc = { .target = c->target, .still = { true, true } };
     Question q;
     memset(&q, 0, sizeof q);
     contract_describe(map, in, &lc);
+    for (int o = 0; o < 2; o++)
+        q.fixed[o] = lc.fixed[o] = fixed[o] && !fixed[1 - o];
     q.n_index = lc.n_index;
     q.n_out = lc.n_out;
     q.n_operand = lc.n_operand;
@@ -124,14 +130,17 @@ static double ask(LayoutCosts *c, const Contract *map, const Type *const *in)
 }
 
 /* The contraction with everything laid out as decided, and the set under trial as l says. */
-static double contract_cycles(LayoutCosts *c, const Node *n, int trial, const Decision *tried)
+static double contract_cycles(LayoutCosts *c, const Use *use, int trial, const Decision *tried)
 {
+    const Node *n = use->contract;
+    bool fixed[2] = { false, false };
     Contract map = *n->attr[0].contract;
     Type type[2];
     const Type *in[2] = { &type[0], &type[1] };
     for (int o = 0; o < n->n_in; o++) {
         const Node *x = n->in[o];
         type[o] = x->type;
+        fixed[o] = use->infers && x->op == &op_var;
         if (x->op != &op_var)
             continue;
         int set = layout_set(c->sets, x->attr[0].var->index);
@@ -151,7 +160,7 @@ static double contract_cycles(LayoutCosts *c, const Node *n, int trial, const De
         if (l.rank && (map.n_out != n->type.rank || !layout_of_result(c->arena, &map, &l)))
             return INFINITY;
     }
-    return ask(c, &map, in);
+    return ask(c, &map, in, fixed);
 }
 
 double layout_cost(LayoutCosts *c, int set, const Type *t, const nnr_layout *l)
@@ -163,7 +172,7 @@ double layout_cost(LayoutCosts *c, int set, const Type *t, const nnr_layout *l)
         if (u->set != set)
             continue;
         if (u->contract)
-            sum += contract_cycles(c, u->contract, set, &tried);
+            sum += contract_cycles(c, u, set, &tried);
         else if (l->rank)
             sum += u->price;
     }

@@ -6,6 +6,7 @@
  *   simplify     algebra, constant folding, movement into contract maps, stop_grad gone
  *   cse          common subexpressions (rand: equal salt and shape are equal)
  *   dce          what no root needs
+ *   prepare      (of the whole module) what inference computes of parameters alone becomes an entry of its own
  *   layout       (of the whole module) how parameters lie in memory
  *   recompute    large intermediates that are cheap to make again are copied into the backward pass
  *   fuse         kernels: every remaining node gets a kernel or is recomputed by its readers
@@ -26,6 +27,7 @@ typedef struct {
     const LTarget *target;
     bool no_fuse; /* every operation its own kernel: for comparison */
     bool no_layout; /* parameters stay row major */
+    bool no_prepare; /* nothing is computed ahead of inference */
     bool no_chunks; /* every kernel for the whole batch */
     Why why;      /* set when a pass fails */
 } PassCtx;
@@ -44,6 +46,7 @@ bool pass_grad(PassCtx *ctx, Graph *g);
 bool pass_simplify(PassCtx *ctx, Graph *g);
 bool pass_cse(PassCtx *ctx, Graph *g);
 bool pass_dce(PassCtx *ctx, Graph *g);
+bool pass_prepare(PassCtx *ctx, Module *m);
 bool pass_layout(PassCtx *ctx, Module *m);
 bool pass_recompute(PassCtx *ctx, Graph *g);
 bool pass_fuse(PassCtx *ctx, Graph *g);
@@ -51,6 +54,9 @@ bool pass_chain(PassCtx *ctx, Graph *g);
 bool pass_order(PassCtx *ctx, Graph *g);
 bool pass_chunks(PassCtx *ctx, Graph *g);
 bool pass_plan(PassCtx *ctx, Graph *g);
+
+/* Do a and b compute the same of the same nodes? (cse.c) */
+bool node_equal(const Node *a, const Node *b);
 
 /* ---- what kernels read and in which order they must run (order_deps.c) ---- */
 typedef struct {
@@ -86,7 +92,8 @@ const char *plan_check(const Graph *g, Arena *arena);
 
 /* ---- the program ----
  * Lowers every kernel of every graph of m (fused and ordered), plans the arenas with the scratch sizes
- * now known, and lists the calls. NULL: why says what is not possible. */
-LProgram *assemble(Module *m, const LTarget *target, const char *source, Why *why);
+ * now known, and lists the calls. no_prepare: kernels pack parameters at every call. NULL: why says what is
+ * not possible. */
+LProgram *assemble(Module *m, const LTarget *target, const char *source, bool no_prepare, Why *why);
 
 #endif

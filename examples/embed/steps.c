@@ -60,6 +60,9 @@ int main(void)
         printf("step %d loss %.6f accuracy %.4f\n", (int)step, (double)loss, (double)accuracy);
     }
     draw(&random);
+#ifdef MNIST_MLP_PREPARE_ARENA /* where inference has something to prepare: once the parameters have changed */
+    mnist_mlp_prepare(&weights, arena);
+#endif
     mnist_mlp_mlp(&weights, image, logits, arena);
     for (int k = 0; k < CLASSES; k++)
         printf("logit %d %.6f\n", k, (double)logits[k]);

@@ -189,7 +189,7 @@ static inline LProgram *diff_lower(Diff *d, const DiffOptions *o)
         diff_verify(d, g, "forced runs");
     }
     Why why = { { 0 } };
-    LProgram *program = assemble(d->module, target, "test.nn", &why);
+    LProgram *program = assemble(d->module, target, "test.nn", false, &why);
     if (!program)
         fail_msg("assemble: %s", why.text);
     return program;
@@ -288,11 +288,23 @@ static inline DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *
                      ARENA_ARRAY(d->arena, const void *, e->n_in + 1), ARENA_ARRAY(d->arena, void *, e->n_out + 1), false };
     for (int i = 0; i < b->program->n_globals; i++) {
         const LGlobal *g = &b->program->globals[i];
+        if (g->kind == NNR_PREPARED)
+            continue;
         nnr_var var = diff_var(g);
         void *rows = diff_block(diff_bytes(&c->before[i]));
         diff_put(rows, &c->before[i]);
         nnr_layout_store(&var, rows, (char *)(g->kind == NNR_SLOT ? m.slots : m.weights) + g->offset);
         free(rows);
+    }
+    m.ran = true;
+    for (int i = 0; i < b->program->entries.len && (e->kind == NNR_INFER || e->kind == NNR_EVAL); i++) {
+        const LEntry *prepare = b->program->entries.data[i];
+        if (prepare->kind != NNR_PREPARE)
+            continue;
+        DiffMemory own = m;
+        own.arena = diff_block(prepare->arena_bytes);
+        m.ran = diff_enter(d->arena, b, i, &own, &d->ctx);
+        free(own.arena);
     }
     for (int i = 0; i < e->n_in; i++)
         for (int k = 0; k < c->n_inputs; k++)
@@ -305,7 +317,7 @@ static inline DiffMemory diff_call(Diff *d, const DiffBuild *b, const DiffCase *
         for (int k = 0; k < c->n_outputs; k++)
             if (strcmp(c->outputs[k].name, e->out[i].name) == 0)
                 m.out[i] = diff_block(diff_bytes(&c->outputs[k].value));
-    m.ran = diff_enter(d->arena, b, diff_entry_index(b, c), &m, &d->ctx);
+    m.ran = m.ran && diff_enter(d->arena, b, diff_entry_index(b, c), &m, &d->ctx);
     d->not_run += !m.ran;
     return m;
 }
@@ -339,6 +351,8 @@ static inline bool diff_check_case(Diff *d, const DiffBuild *b, const DiffCase *
         ok = diff_close_enough(m.out[i], diff_expected(c, e->out[i].name), tolerance, e->out[i].name, c);
     for (int i = 0; m.ran && i < b->program->n_globals && ok; i++) {
         const LGlobal *g = &b->program->globals[i];
+        if (g->kind == NNR_PREPARED)
+            continue;
         nnr_var var = diff_var(g);
         void *rows = diff_block(diff_bytes(&c->after[i]));
         nnr_layout_load(&var, (const char *)(g->kind == NNR_SLOT ? m.slots : m.weights) + g->offset, rows);

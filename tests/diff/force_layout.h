@@ -32,7 +32,7 @@ static inline int force_layout(PassCtx *ctx, Module *m, uint64_t seed)
         sets.parent[i] = i;
     for (int i = 0; i < m->graphs.len; i++)
         layout_join(&sets, m->graphs.data[i]);
-    LayoutCosts *costs = layout_costs(ctx->arena, m, &sets, ctx->target);
+    LayoutCosts *costs = layout_costs(ctx->arena, m, &sets, ctx->target, ctx->no_prepare);
     for (int i = 0; i < m->vars.len; i++) {
         int set = layout_set(&sets, i);
         Type t = m->vars.data[i]->type;

@@ -44,6 +44,8 @@ static inline ProgramMemory program_memory(Arena *arena, const LProgram *p, cons
                         arena_alloc(arena, (size_t)p->slots_bytes + 1) };
     for (int i = 0; i < p->n_globals; i++) {
         const LGlobal *g = &p->globals[i];
+        if (g->kind == NNR_PREPARED)
+            continue; /* the entry `prepare` fills it */
         nnr_var var = { g->info, g->kind, (size_t)g->offset, g->layout };
         void *rows = arena_alloc(arena, (size_t)g->count * 4 + 1);
         program_put(rows, (DType)g->info.dtype, vars[i].data, g->count);
@@ -69,22 +71,6 @@ static inline const char *program_run(Arena *arena, const ProgramMemory *m, cons
 {
     char *memory = arena_alloc(arena, (size_t)e->arena_bytes + 1);
     memset(memory, 0xff, (size_t)e->arena_bytes);
-    for (int c = 0; c < e->calls.len; c++) {
-        const LCall *call = &e->calls.data[c];
-        void *buffers[64];
-        if (call->func->params.len > 64)
-            return "more than 64 parameters";
-        for (int i = 0; i < call->func->params.len; i++) {
-            const LRef *ref = &call->args[i];
-            buffers[i] = ref->kind == LR_VAR      ? (void *)program_var(m, ref->index)
-                         : ref->kind == LR_INPUT  ? in[ref->index]
-                         : ref->kind == LR_OUTPUT ? out[ref->index]
-                                                  : memory + ref->offset;
-        }
-        const char *fault = lfunc_eval(call->func, buffers, ctx, arena);
-        if (fault)
-            return arena_printf(arena, "%s: %s", call->func->name, fault);
-    }
-    return NULL;
+    return lentry_eval(m->program, e, m->weights, m->slots, in, out, memory, ctx, arena);
 }
 #endif

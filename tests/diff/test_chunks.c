@@ -40,6 +40,25 @@ static Module *load_file(Arena *arena, const char *file, int64_t batch)
     return load_text(arena, file, source->text, batch);
 }
 
+/* Arguments of calls in runs that the entry `prepare` has written. */
+static int prepared_in_runs(const LProgram *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->entries.len; i++) {
+        const LEntry *e = p->entries.data[i];
+        for (int c = 0; c < e->calls.len; c++)
+            for (int k = 0; lentry_run(e, c) && k < e->calls.data[c].func->params.len; k++) {
+                const LRef *r = &e->calls.data[c].args[k];
+                bool prepared = r->kind == LR_VAR && p->globals[r->index].kind == NNR_PREPARED;
+                assert_true(!prepared || r->step == 0); /* every chunk reads all of it */
+                n += prepared;
+            }
+    }
+    return n;
+}
+
+static int prepared; /* in all programs */
+
 /* Returns how many runs there were. */
 static int check(Arena *arena, Module *m, const char *name, int64_t chunk, int64_t lanes, const DiffOptions *o, int n)
 {
@@ -54,6 +73,7 @@ static int check(Arena *arena, Module *m, const char *name, int64_t chunk, int64
         if (!diff_can(&o[i]))
             continue;
         DiffBuild b = diff_build(d, o[i]);
+        prepared += prepared_in_runs(b.program);
         diff_check(d, &b, OUTPUTS);
         diff_check_threads(d, &b);
         diff_unload(arena, &b);
@@ -85,6 +105,7 @@ static void examples(void **state)
         check_file(FILES[i], 6, 2, 2, GENERIC, 1);
         check_file(FILES[i], 6, 3, 2, APART, 1);
     }
+    assert_true(prepared > 0);
 }
 
 static const char BLOCKS[] =

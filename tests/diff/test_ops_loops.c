@@ -44,7 +44,7 @@ static const char *run_kernel(Arena *arena, const Graph *g, Kernel *k, const Mod
 {
     struct LowerBuf *bufs;
     int n_bufs;
-    LFunc *f = lower_kernel(arena, g, k, mode->target, &bufs, &n_bufs);
+    LFunc *f = lower_kernel(arena, g, k, mode->target, LOWER_WHOLE, &bufs, &n_bufs);
     void **memory = ARENA_ARRAY(arena, void *, n_bufs + 2);
     for (int i = 0; i < n_bufs; i++) {
         Node *n = (Node *)bufs[i].node;

@@ -34,11 +34,16 @@ static bool run_layout(PassCtx *ctx, Graph *g)
     return g != g->module->graphs.data[0] || pass_layout(ctx, g->module);
 }
 
+static bool run_prepare(PassCtx *ctx, Graph *g)
+{
+    return g != g->module->graphs.data[0] || pass_prepare(ctx, g->module);
+}
+
 static const struct {
     const char *name;
     bool (*run)(PassCtx *, Graph *);
 } TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce },
-             { "layout", run_layout }, { "recompute", run_recompute },
+             { "prepare", run_prepare }, { "layout", run_layout }, { "recompute", run_recompute },
              { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "chunks", run_chunks }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 

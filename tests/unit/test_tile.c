@@ -302,11 +302,15 @@ static void test_tuned(void **state)
     /* What is remembered is what was found; another contraction is not taken for it. */
     LTarget remembers = LTARGET_X86_V4;
     remembers.memo = tile_memo_new(arena);
-    LContract same = c, other = c;
+    LContract same = c, other = c, ready = c, ready_too;
     same.target = other.target = &remembers;
+    ready.fixed[1] = true;
+    ready_too = ready;
+    ready_too.target = &remembers;
     other.extent[0] = M / 2;
     for (int i = 0; i < 2; i++) {
         assert_true(loop_contract_pick(&same).cost == best.cost && loop_contract_pick(&other).cost != best.cost);
+        assert_true(loop_contract_pick(&ready_too).cost == loop_contract_pick(&ready).cost);
         assert_int_equal(loop_contract_candidates(&same, all, MOST / 2), MOST / 2);
     }
     for (int i = 0; i < n; i++) {

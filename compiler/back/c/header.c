@@ -144,6 +144,14 @@ static const char *stored_text(CPrinter *p, const LGlobal *g)
     return arena_printf(p->arena, ", stored [%s]: element (%s) is %s", dims.data, index.data, place.data);
 }
 
+static bool first_prepared(const LProgram *p, int global)
+{
+    for (int i = 0; i < global; i++)
+        if (p->globals[i].kind == NNR_PREPARED)
+            return false;
+    return back_prepare_entry(p) != NULL;
+}
+
 static void print_struct(CPrinter *p, Text *out, bool slots)
 {
     const LProgram *prog = p->program;
@@ -162,6 +170,10 @@ static void print_struct(CPrinter *p, Text *out, bool slots)
         if ((g->kind == NNR_SLOT) != slots)
             continue;
         const char *id = g->c_name;
+        if (g->kind == NNR_PREPARED && first_prepared(prog, i))
+            text_addf(out, "    /* Not yours to fill: %s does, of what is above. Of a structure that was copied or read as\n"
+                           "     * a whole it is as it was there; whoever writes single members above calls it again. */\n",
+                      back_entry_name(p->arena, prog, back_prepare_entry(prog)));
         text_addf(out, "    NNC_ALIGNED %s %s[%" PRId64 "]; /* %s %s%s */\n", info_type(&g->info), id, g->count,
                   c_comment_text(p->arena, g->info.name), info_shape(p, &g->info), stored_text(p, g));
         text_addf(&checks, "NNC_CHECK(offsetof(struct %s_%s, %s) == %" PRId64 ");\n", name, block, id, g->offset);
@@ -172,7 +184,9 @@ static void print_struct(CPrinter *p, Text *out, bool slots)
 static void print_entry_doc(CPrinter *p, Text *out, const LEntry *e)
 {
     static const char *const WHAT[] = { "writes initial values into every variable", "inference", "one training step",
-                                        "loss and metrics in inference mode" };
+                                        "loss and metrics in inference mode",
+                                        "computes what inference reads of the parameters; call it whenever they have "
+                                        "changed" };
     text_addf(out, "\n/* %s: %s", c_comment_text(p->arena, e->name), WHAT[e->kind]);
     if (e->batch > 0)
         text_addf(out, ", %" PRId64 " sample%s a call", e->batch, e->batch == 1 ? "" : "s");
@@ -183,6 +197,8 @@ static void print_entry_doc(CPrinter *p, Text *out, const LEntry *e)
         text_addf(out, "\n *   %s: out, %s", c_output_name(p, e, i), info_shape(p, &e->out[i]));
     BackEntryUse use = back_entry_use(p->program, e);
     const char *macro = c_upper(p->arena, back_entry_name(p->arena, p->program, e));
+    if (back_entry_flag(p->program, e) >= 0)
+        text_addf(out, "\n *   w: prepared by %s", back_entry_name(p->arena, p->program, back_prepare_entry(p->program)));
     if (use.arena)
         text_addf(out, "\n *   arena: working memory, %s_ARENA bytes, aligned to %d; its contents do not matter", macro,
                   NNR_ALIGN);
@@ -212,11 +228,19 @@ static void print_usage(CPrinter *p, Text *out)
     if (use.arena)
         text_addf(out, " *     static _Alignas(%d) unsigned char arena[%s_ARENA]; // %" PRId64 " bytes\n", NNR_ALIGN,
                   c_upper(p->arena, entry), e->arena_bytes);
+    const LEntry *prepare = back_entry_flag(prog, e) >= 0 ? back_prepare_entry(prog) : NULL;
+    bool room = prepare && prepare->arena_bytes > 0;
+    if (room)
+        text_addf(out, " *     static _Alignas(%d) unsigned char room[%s_ARENA]; // %" PRId64 " bytes\n", NNR_ALIGN,
+                  c_upper(p->arena, back_entry_name(p->arena, prog, prepare)), prepare->arena_bytes);
     for (int i = 0; i < e->n_in + e->n_out; i++) {
         const nnr_info *info = i < e->n_in ? &e->in[i] : &e->out[i - e->n_in];
         text_addf(out, " *     static _Alignas(%d) %s %s[%" PRId64 "];\n", NNR_ALIGN, info_type(info),
                   i < e->n_in ? c_input_name(p, e, i) : c_output_name(p, e, i - e->n_in), back_info_count(info));
     }
+    if (prepare)
+        text_addf(out, " *     %s(&weights%s); // once the weights are there, and after each change\n",
+                  back_entry_name(p->arena, prog, prepare), room ? ", room" : ", NULL");
     CList l = { .out = out, .line_start = out->len };
     text_addf(out, " *     %s(", entry);
     if (use.weights)

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 
 static const char *const DTYPE[] = { "NNR_F32", "NNR_I32", "NNR_BOOL", "NNR_U8", "NNR_F64" };
-static const char *const VAR_KIND[] = { "NNR_PARAM", "NNR_STATE", "NNR_SLOT" };
-static const char *const ENTRY_KIND[] = { "NNR_INIT", "NNR_INFER", "NNR_STEP", "NNR_EVAL" };
+static const char *const VAR_KIND[] = { "NNR_PARAM", "NNR_STATE", "NNR_SLOT", "NNR_PREPARED" };
+static const char *const ENTRY_KIND[] = { "NNR_INIT", "NNR_INFER", "NNR_STEP", "NNR_EVAL", "NNR_PREPARE" };
 static const char *const READER[] = { "NNR_IDX", "NNR_CSV", "NNR_NPY", "NNR_TEXT" };
 
 static void add_number(Text *t, double v) { text_add_double(t, v); }

@@ -353,7 +353,12 @@ static void print_entry(CPrinter *p, const LEntry *e)
     text_add(&p->out, "\n{\n");
     if (use.arena)
         text_add(&p->out, "    unsigned char *const a = arena;\n");
+    if (e->kind == NNR_PREPARE)
+        text_add(&p->out, "    (void)a;\n");
     print_unused(p, e);
+    int flag = back_entry_flag(p->program, e);
+    if (flag >= 0)
+        text_addf(&p->out, "    if (!w->%s[0])\n        NNC_NOT_PREPARED();\n", p->program->globals[flag].c_name);
     const char *path = NULL;
     p->depth = 1;
     for (int i = 0; i < e->calls.len; i++) {
@@ -423,6 +428,10 @@ char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *o
     else
         text_addf(&out, "#include \"%s.h\"\n", program->c_name);
     c_prelude(&p, &out);
+    if (back_prepare_entry(program))
+        text_addf(&out, "\n/* What an entry does that reads what %s would have had to compute. */\n"
+                        "#ifndef NNC_NOT_PREPARED\n#include <stdlib.h>\n#define NNC_NOT_PREPARED() abort()\n#endif\n",
+                  back_entry_name(arena, program, back_prepare_entry(program)));
     text_add(&out, p.out.data);
     return out.data;
 }

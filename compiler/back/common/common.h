@@ -13,11 +13,16 @@ typedef struct {
 BackUses back_count_uses(Arena *arena, const LFunc *f);
 
 /* Which parameters an entry point has besides its inputs and outputs, in this order: weights, slots,
- * then (behind inputs and outputs) arena, seed, step, epoch. */
+ * then (behind inputs and outputs) arena, seed, step, epoch. NNR_PREPARE takes an arena always. */
 typedef struct {
     bool weights, slots, arena, seed, step, epoch;
 } BackEntryUse;
 BackEntryUse back_entry_use(const LProgram *program, const LEntry *e);
+/* The variable that says whether what the entry reads is prepared (NNR_PREPARED, of type i32), which it looks at
+ * before anything else and ends the program where it is 0; -1: the entry reads nothing of the kind. */
+int back_entry_flag(const LProgram *program, const LEntry *e);
+/* The program's entry of kind NNR_PREPARE, or NULL. */
+const LEntry *back_prepare_entry(const LProgram *program);
 /* True when a call of the entry writes a parameter or state (slots: an optimizer's slot). */
 bool back_entry_writes(const LProgram *program, const LEntry *e, bool slots);
 

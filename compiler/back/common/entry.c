@@ -21,7 +21,7 @@ static void add_context(BackEntryUse *use, const LFunc *f)
 
 BackEntryUse back_entry_use(const LProgram *program, const LEntry *e)
 {
-    BackEntryUse use = { 0 };
+    BackEntryUse use = { .arena = e->kind == NNR_PREPARE }; /* whatever it needs, it is called alike */
     for (int i = 0; i < e->calls.len; i++) {
         const LCall *call = &e->calls.data[i];
         const LFunc *f = call->func;
@@ -37,6 +37,31 @@ BackEntryUse back_entry_use(const LProgram *program, const LEntry *e)
             add_context(&use, f);
     }
     return use;
+}
+
+int back_entry_flag(const LProgram *program, const LEntry *e)
+{
+    bool reads = false;
+    for (int i = 0; i < e->calls.len && e->kind != NNR_PREPARE; i++) {
+        const LCall *call = &e->calls.data[i];
+        for (int k = 0; k < call->func->params.len; k++) {
+            const LRef *r = &call->args[k];
+            reads = reads || (r->kind == LR_VAR && call->func->params.data[k]->role == LB_IN &&
+                              program->globals[r->index].kind == NNR_PREPARED);
+        }
+    }
+    for (int i = 0; i < program->n_globals && reads; i++)
+        if (program->globals[i].kind == NNR_PREPARED && program->globals[i].info.dtype == NNR_I32)
+            return i;
+    return -1;
+}
+
+const LEntry *back_prepare_entry(const LProgram *program)
+{
+    for (int i = 0; i < program->entries.len; i++)
+        if (program->entries.data[i]->kind == NNR_PREPARE)
+            return program->entries.data[i];
+    return NULL;
 }
 
 bool back_entry_writes(const LProgram *program, const LEntry *e, bool slots)

@@ -210,6 +210,24 @@ static void add_wrapper(Lower *g, const LEntry *e, const BackEntryUse *use, LLVM
     LLVMBuildRetVoid(g->b);
 }
 
+/* Ends the program where what the entry reads is not prepared. */
+static void add_check(Lower *g, const LEntry *e, const Ports *p)
+{
+    int flag = back_entry_flag(g->program, e);
+    if (flag < 0)
+        return;
+    LLVMValueRef fn = LLVMGetBasicBlockParent(LLVMGetInsertBlock(g->b));
+    LLVMBasicBlockRef stop = LLVMAppendBasicBlockInContext(g->context, fn, "");
+    LLVMBasicBlockRef go = LLVMAppendBasicBlockInContext(g->context, fn, "");
+    LLVMValueRef at = at_offset(g, p->weights, g->program->globals[flag].offset);
+    LLVMValueRef is = LLVMBuildLoad2(g->b, g->i32, at, "");
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntNE, is, LLVMConstNull(g->i32), ""), go, stop);
+    LLVMPositionBuilderAtEnd(g->b, stop);
+    low_intrinsic(g, "llvm.trap", NULL, 0, NULL, 0);
+    LLVMBuildUnreachable(g->b);
+    LLVMPositionBuilderAtEnd(g->b, go);
+}
+
 void low_entry(Lower *g, int entry, LLVMValueRef *kernels)
 {
     const LEntry *e = g->program->entries.data[entry];
@@ -222,6 +240,7 @@ void low_entry(Lower *g, int entry, LLVMValueRef *kernels)
     LLVMValueRef *all = ARENA_ARRAY(g->arena, LLVMValueRef, LLVMCountParams(fn) + 1);
     LLVMGetParams(fn, all);
     Ports ports = find_ports(e, &use, all);
+    add_check(g, e, &ports);
     const int *callee = g->plan->callee[entry];
     for (int i = 0; i < e->calls.len; i++) {
         const LRun *run = lentry_run(e, i);

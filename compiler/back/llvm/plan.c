@@ -139,7 +139,7 @@ static bool is_wanted(const LlvmOptions *o, const LEntry *e)
     for (int i = 0; i < o->n_entries; i++)
         if (strcmp(o->entries[i], e->name) == 0)
             return true;
-    return o->n_entries == 0;
+    return o->n_entries == 0 || e->kind == NNR_PREPARE;
 }
 
 Plan plan_make(Arena *arena, const LProgram *program, const LlvmOptions *options, int max_parts)

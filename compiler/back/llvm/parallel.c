@@ -193,7 +193,9 @@ static LLVMValueRef parallel_runner(Lower *g)
 
 void low_parallel_call(Lower *g, LLVMValueRef task, LLVMValueRef captures, LLVMValueRef n)
 {
+    LLVMMetadataRef place = LLVMGetCurrentDebugLocation2(g->b);
     LLVMValueRef args[3] = { task, captures, n }, runner = parallel_runner(g);
+    LLVMSetCurrentDebugLocation2(g->b, place); /* the runner may just have been written, with places of its own */
     LLVMBuildCall2(g->b, g->parallel_type, runner, args, 3, "");
 }
 

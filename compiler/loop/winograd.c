@@ -212,9 +212,10 @@ static double price(const LContract *c, const Winograd *w, LTile *t)
     double u = side2 * (double)(s.channels * s.filters) * 4;
     double v = side2 * (double)(s.block * (s.channels + s.filters)) * 4;
     double cache = (double)c->target->l2 * 0.75;
-    if (ready) /* read from afar, but beside the products, which count their own lines */
-        cost += u * (TILE_READY_PRICE + 1 / 12.0) + (u > cache ? u / 8 * (double)(s.blocks - 1) : 0);
-    else if (u > cache)
+    if (ready) { /* read beside the products, which count their own lines; from afar, if it is much */
+        double byte = u > (double)c->target->l2 / 4 ? 1 / 12.0 : 1 / 32.0;
+        cost += u * (TILE_READY_PRICE + byte) + (u > cache ? u / 8 * (double)(s.blocks - 1) : 0);
+    } else if (u > cache)
         cost += u / 8 * (1 + (double)s.blocks);
     if (v > cache)
         cost += 2 * v / 8 * (double)s.blocks;

@@ -20,6 +20,7 @@ tensors = {k.replace(".", "_"): raw[8 + length + v["data_offsets"][0]:8 + length
 # members of the struct in order, 64-byte aligned as the header says
 body = re.search(r"struct %s_weights \{(.*?)\n\}" % name, text, re.S).group(1)
 members = re.findall(r"(float|int32_t|uint8_t|_Bool|bool) (\w+)\[(\d+)\];(.*)", body)
+prepare = re.search(r"void (%s_prepare)\(" % name, text) # fills the members from "Not yours to fill" on
 shapes = {k.replace(".", "_"): v["shape"] for k, v in index.items() if k != "__metadata__"}
 
 
@@ -44,7 +45,8 @@ block, offset = bytearray(), 0
 for ctype, member, count, comment in members:
     offset = (len(block) + 63) // 64 * 64
     block += b"\0" * (offset - len(block))
-    data = stored(tensors[member], shapes[member], comment)
+    here = prepare and member not in tensors # prepared
+    data = b"\0" * (int(count) * sizes.get(ctype, 1)) if here else stored(tensors[member], shapes[member], comment)
     assert len(data) == int(count) * sizes.get(ctype, 1), (member, len(data), count)
     block += data
 
@@ -54,6 +56,10 @@ def aligned(n):
 
 keep_w, w = aligned(len(block) + 64)
 ctypes.memmove(w, bytes(block), len(block))
+if prepare:
+    room = re.search(r"%s_ARENA (\d+)" % prepare.group(1).upper(), text)
+    keep_p, working = aligned(int(room.group(1)) + 64 if room else 64)
+    getattr(dll, prepare.group(1))(ctypes.c_void_p(w), ctypes.c_void_p(working))
 x, y = numpy.load(x_path), numpy.load(y_path)
 entry = re.search(r"void (%s_\w*?b1)\(" % name, text).group(1)
 arena_bytes = int(re.search(r"%s_ARENA (\d+)" % entry.upper(), text).group(1))

@@ -38,21 +38,26 @@ void nnr_model_destroy(nnr_model *model)
     *model = (nnr_model){0};
 }
 
-nnr_status nnr_model_init(nnr_model *model, uint64_t seed, nnr_error *err)
+/* Runs the entries of a kind that has neither inputs nor outputs. */
+static nnr_status run_all(nnr_model *model, nnr_entry_kind kind, const nnr_ctx *ctx, nnr_error *err)
 {
     const nnr_program *p = model->program;
-    nnr_ctx ctx = {.seed = seed};
     for (int i = 0; i < p->n_entries; i++) {
-        if (p->entries[i].kind != NNR_INIT) continue;
+        if (p->entries[i].kind != kind) continue;
         void *arena = nnr_block(p->entries[i].arena_bytes);
         if (!arena) {
             nnr_no_memory(err, p->name, p->entries[i].arena_bytes);
             return NNR_FAILED;
         }
-        p->entries[i].run(model->weights, model->slots, NULL, NULL, arena, &ctx);
+        p->entries[i].run(model->weights, model->slots, NULL, NULL, arena, ctx);
         free(arena);
     }
     return NNR_OK;
+}
+
+nnr_status nnr_model_init(nnr_model *model, uint64_t seed, nnr_error *err)
+{
+    return run_all(model, NNR_INIT, &(nnr_ctx){.seed = seed}, err);
 }
 
 void *nnr_var_data(const nnr_model *model, const nnr_var *var)
@@ -80,20 +85,8 @@ void nnr_changed(nnr_model *model)
 
 nnr_status nnr_prepare(nnr_model *model, nnr_error *err)
 {
-    const nnr_program *p = model->program;
-    const nnr_ctx ctx = {0};
-    int32_t *flag = prepared_flag(model);
-    for (int i = 0; flag && !*flag && i < p->n_entries; i++) {
-        if (p->entries[i].kind != NNR_PREPARE) continue;
-        void *arena = nnr_block(p->entries[i].arena_bytes);
-        if (!arena) {
-            nnr_no_memory(err, p->name, p->entries[i].arena_bytes);
-            return NNR_FAILED;
-        }
-        p->entries[i].run(model->weights, model->slots, NULL, NULL, arena, &ctx);
-        free(arena);
-    }
-    return NNR_OK;
+    const int32_t *flag = prepared_flag(model);
+    return flag && !*flag ? run_all(model, NNR_PREPARE, &(nnr_ctx){0}, err) : NNR_OK;
 }
 
 const nnr_entry *nnr_entry_up_to(const nnr_program *p, const char *name, int64_t batch)

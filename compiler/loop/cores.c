@@ -243,17 +243,6 @@ static double descend(const Entry *e, bool *forks)
     return total(e, forks);
 }
 
-static void make_serial(LBlock *block)
-{
-    for (int i = 0; i < block->len; i++) {
-        LStmt *s = block->data[i];
-        if (s->kind == LS_FOR && s->for_kind == LF_PARALLEL)
-            s->for_kind = LF_SERIAL;
-        make_serial(&s->body);
-        make_serial(&s->other);
-    }
-}
-
 void cores_choose(const LCall *calls, int n, const LTarget *t, Arena *arena)
 {
     Entry e = { .calls = calls, .n = n, .target = t, .arena = arena };
@@ -272,5 +261,5 @@ void cores_choose(const LCall *calls, int n, const LTarget *t, Arena *arena)
     const bool *best = serial <= forked ? from_serial : from_forked;
     for (int i = 0; i < n; i++)
         if (!best[i])
-            make_serial(&calls[i].func->body);
+            lfunc_make_serial(calls[i].func);
 }

@@ -27,7 +27,7 @@ typedef struct {
     BackUses uses_of;
     int depth;
     const char **kernel_names; /* of all functions, once something asked */
-    const LFunc **stands_for;  /* follows program->funcs: the first function that is the same (or itself) */
+    const int *same;           /* follows program->funcs: back_stand_ins */
 } CPrinter;
 
 /* expr.c */

@@ -156,25 +156,12 @@ static const char *const CONTEXT_NAME[] = { "seed", "step", "epoch" };
 
 /* ---- functions that are the same: layers of one shape, training and evaluation ---- */
 
-static void find_same(CPrinter *p)
-{
-    const LProgram *prog = p->program;
-    p->stands_for = ARENA_ARRAY(p->arena, const LFunc *, prog->funcs.len + 1);
-    for (int i = 0; i < prog->funcs.len; i++) {
-        const LFunc *f = prog->funcs.data[i];
-        p->stands_for[i] = f;
-        for (int k = 0; k < i && p->stands_for[i] == f; k++)
-            if (p->stands_for[k] == prog->funcs.data[k] && back_same_kernel(prog->funcs.data[k], f))
-                p->stands_for[i] = prog->funcs.data[k];
-    }
-}
-
 static const LFunc *standing_for(const CPrinter *p, const LFunc *f)
 {
     int i = 0;
     while (p->program->funcs.data[i] != f)
         i++;
-    return p->stands_for[i];
+    return p->program->funcs.data[p->same[i]];
 }
 
 /* The layers of the other functions that this one stands for, each once. */
@@ -184,7 +171,7 @@ static void print_others(CPrinter *p, const LFunc *f)
     int n = 0;
     for (int i = 0; i < p->program->funcs.len; i++) {
         const LFunc *o = p->program->funcs.data[i];
-        if (o == f || p->stands_for[i] != f || !o->path || (last && strcmp(last, o->path) == 0))
+        if (o == f || p->program->funcs.data[p->same[i]] != f || !o->path || (last && strcmp(last, o->path) == 0))
             continue;
         text_addf(&p->out, "%s%s", n++ ? ", " : "/* and of ", c_comment_text(p->arena, o->path));
         last = o->path;
@@ -411,9 +398,9 @@ char *back_c_source(Arena *arena, const LProgram *program, const CBackOptions *o
     CPrinter p = { .arena = arena, .program = program, .out = { .arena = arena } };
     if (options)
         p.options = *options;
-    find_same(&p);
+    p.same = back_stand_ins(arena, program, NULL);
     for (int i = 0; i < program->funcs.len; i++)
-        if (p.stands_for[i] == program->funcs.data[i])
+        if (p.same[i] == i)
             print_function(&p, program->funcs.data[i]);
     text_add(&p.out, "\n/* ---- entry points ---- */\n");
     for (int i = 0; i < program->entries.len; i++)

@@ -26,8 +26,9 @@ const LEntry *back_prepare_entry(const LProgram *program);
 /* True when a call of the entry writes a parameter or state (slots: an optimizer's slot). */
 bool back_entry_writes(const LProgram *program, const LEntry *e, bool slots);
 
-/* Same parameters, same code, up to names: one may stand for the other. */
-bool back_same_kernel(const LFunc *a, const LFunc *b);
+/* By function: the first one with the same parameters and the same code, up to names, which may stand for it.
+ * needed: NULL, or which functions count; the others stand for themselves alone. */
+int *back_stand_ins(Arena *arena, const LProgram *program, const bool *needed);
 
 const char *back_identifier(Arena *arena, const char *name); /* fit for C, not yet unique */
 const char *back_kernel_name(Arena *arena, const LFunc *f);

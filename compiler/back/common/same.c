@@ -52,7 +52,7 @@ static bool same_block(const LBlock *a, const LBlock *b)
     return true;
 }
 
-bool back_same_kernel(const LFunc *a, const LFunc *b)
+static bool same_kernel(const LFunc *a, const LFunc *b)
 {
     if (a == b)
         return true;
@@ -63,4 +63,16 @@ bool back_same_kernel(const LFunc *a, const LFunc *b)
             return false;
     bool context = !a->uses_ctx || (same_var(a->seed, b->seed) && same_var(a->step, b->step) && same_var(a->epoch, b->epoch));
     return context && same_block(&a->body, &b->body);
+}
+
+int *back_stand_ins(Arena *arena, const LProgram *program, const bool *needed)
+{
+    int *same = ARENA_ARRAY(arena, int, program->funcs.len + 1);
+    for (int i = 0; i < program->funcs.len; i++) {
+        same[i] = i;
+        for (int k = 0; (!needed || needed[i]) && k < i && same[i] == i; k++)
+            if ((!needed || needed[k]) && same[k] == k && same_kernel(program->funcs.data[k], program->funcs.data[i]))
+                same[i] = k;
+    }
+    return same;
 }

@@ -44,17 +44,6 @@ static void find_calls(Arena *arena, Plan *plan)
     }
 }
 
-static void find_same(Plan *plan, bool share)
-{
-    const LProgram *p = plan->program;
-    for (int i = 0; i < p->funcs.len; i++) {
-        plan->same[i] = i;
-        for (int k = 0; share && plan->needed[i] && k < i && plan->same[i] == i; k++)
-            if (plan->needed[k] && plan->same[k] == k && back_same_kernel(p->funcs.data[k], p->funcs.data[i]))
-                plan->same[i] = k;
-    }
-}
-
 /* What every call in the program gives a parameter: blocks and the arena are aligned, and so are places
  * in them at aligned offsets; of inputs and outputs a caller promises no more than C does. */
 static void find_alignment(Arena *arena, Plan *plan)
@@ -146,12 +135,13 @@ Plan plan_make(Arena *arena, const LProgram *program, const LlvmOptions *options
 {
     int n = program->funcs.len;
     Plan plan = { .program = program, .entry = ARENA_ARRAY(arena, bool, program->entries.len + 1),
-                  .needed = ARENA_ARRAY(arena, bool, n + 1), .same = ARENA_ARRAY(arena, int, n + 1),
+                  .needed = ARENA_ARRAY(arena, bool, n + 1),
                   .part = ARENA_ARRAY(arena, int, n + 1) };
     for (int i = 0; i < program->entries.len; i++)
         plan.entry[i] = is_wanted(options, program->entries.data[i]);
     find_calls(arena, &plan);
-    find_same(&plan, !options->debug); /* with debug information each keeps its own lines */
+    /* With debug information each keeps its own lines. */
+    plan.same = back_stand_ins(arena, program, options->debug ? ARENA_ARRAY(arena, bool, n + 1) : plan.needed);
     find_alignment(arena, &plan);
     deal_out(arena, &plan, max_parts);
     return plan;

@@ -4,6 +4,7 @@
  * shape rule, and refuses results beyond the limits below, so that no later arithmetic on element
  * counts can overflow. */
 #include "graph/op.h"
+#include "ops/ops.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,32 @@ Graph *graph_new(Module *m, const char *name, GraphKind kind, int64_t batch)
     g->batch = batch;
     VEC_PUSH(m->arena, &m->graphs, g);
     return g;
+}
+
+bool graph_updates(const Graph *g, const Var *v)
+{
+    for (int i = 0; i < g->nodes.len; i++)
+        if (g->nodes.data[i]->op == &op_update && g->nodes.data[i]->attr[0].var == v)
+            return true;
+    return false;
+}
+
+bool module_carries(const Module *m, const Var *v)
+{
+    for (int i = 0; i < m->graphs.len; i++) {
+        const Graph *g = m->graphs.data[i];
+        if ((graph_infers(g) || g->kind == GRAPH_BODY) && graph_updates(g, v))
+            return true;
+    }
+    return false;
+}
+
+int graph_run_of(const Graph *g, int kernel)
+{
+    for (int r = 0; r < g->runs.len; r++)
+        if (kernel >= g->runs.data[r].first && kernel <= g->runs.data[r].last)
+            return r;
+    return -1;
 }
 
 /* ---- nodes ---- */

@@ -201,6 +201,14 @@ Var *module_add_var(Module *m, const char *name, VarKind kind, Type type, Loc lo
 Var *module_find_var(const Module *m, const char *name);
 Graph *module_find_graph(const Module *m, const char *name, int64_t batch /* -1: any */);
 Graph *graph_new(Module *m, const char *name, GraphKind kind, int64_t batch); /* appended to m */
+/* An entry point that reads what the entry `prepare` has written. */
+static inline bool graph_infers(const Graph *g) { return g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL; }
+/* Does g write a new value to v? */
+bool graph_updates(const Graph *g, const Var *v);
+/* Does a graph that infers, or the body of a loop, update v? Then nothing is prepared of it. */
+bool module_carries(const Module *m, const Var *v);
+/* The place in g->runs of the run that kernel number `kernel` is in, or -1. */
+int graph_run_of(const Graph *g, int kernel);
 
 /* ---- building ---------------------------------------------------------------------------------
  * graph_add makes a node, infers its type by the op's shape rule and appends it. On a violated rule

@@ -299,14 +299,6 @@ static bool check_runs(Check *c)
     return true;
 }
 
-static const KernelRun *run_of(const Graph *g, int kernel)
-{
-    for (int i = 0; i < g->runs.len; i++)
-        if (kernel >= g->runs.data[i].first && kernel <= g->runs.data[i].last)
-            return &g->runs.data[i];
-    return NULL;
-}
-
 static bool check_plan(Check *c)
 {
     for (int i = 0; i < c->g->nodes.len; i++) {
@@ -318,14 +310,15 @@ static bool check_plan(Check *c)
         int64_t bytes = type_count(&n->type) * dtype_bytes(n->type.dtype);
         if (n->offset % dtype_bytes(n->type.dtype))
             return fault(c, n, "its offset %lld is not aligned", (long long)n->offset);
-        bool chunk = c->g->runs.len && n->kernel->id < c->g->kernels.len && run_of(c->g, n->kernel->id);
+        bool chunk = n->kernel->id < c->g->kernels.len && graph_run_of(c->g, n->kernel->id) >= 0;
         if (!chunk && n->offset > c->g->arena_bytes - bytes)
             return fault(c, n, "bytes %lld to %lld lie outside of the arena of %lld", (long long)n->offset,
                          (long long)(n->offset + bytes), (long long)c->g->arena_bytes);
     }
     for (int i = 0; i < c->g->kernels.len; i++) {
         const Kernel *k = c->g->kernels.data[i];
-        const KernelRun *r = run_of(c->g, i);
+        int run = graph_run_of(c->g, i);
+        const KernelRun *r = run < 0 ? NULL : &c->g->runs.data[run];
         if (r && r->slab_bytes && k->scratch_bytes > r->slab_bytes - k->scratch_offset)
             return fault(c, NULL, "the scratch of kernel k%d lies outside of its slab", k->id);
         if (!r && c->g->arena_bytes && k->scratch_bytes > c->g->arena_bytes - k->scratch_offset)

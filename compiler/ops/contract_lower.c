@@ -50,23 +50,11 @@ static LExpr *load_operand(void *user, int operand, LBlock *at, LExpr *const *in
 
 /* ---- what lies ready ---- */
 
-/* Does an inference entry update the variable? */
-static bool is_carried(const Module *m, const Var *v)
-{
-    for (int i = 0; i < m->graphs.len; i++) {
-        const Graph *g = m->graphs.data[i];
-        for (int k = 0; k < g->nodes.len && (g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL); k++)
-            if (g->nodes.data[k]->op == &op_update && g->nodes.data[k]->attr[0].var == v)
-                return true;
-    }
-    return false;
-}
-
 /* Computed in the kernel from parameters and constants alone. */
 static bool is_fixed(const Lower *lw, const Node *n)
 {
     if (n->op == &op_var)
-        return n->attr[0].var->kind != VAR_SLOT && !is_carried(lw->graph->module, n->attr[0].var);
+        return n->attr[0].var->kind != VAR_SLOT && !module_carries(lw->graph->module, n->attr[0].var);
     if (n->op == &op_const || n->op == &op_iota)
         return true;
     if ((n->op->flags & (OP_LEAF | OP_DRAW)) || n->kernel)
@@ -287,14 +275,7 @@ static bool same_for_all_blocks(const ContractLower *c, int operand)
 static bool stays_as_it_is(const Lower *lw, const Node *operand)
 {
     const Node *var = node_storage(operand);
-    if (var->op != &op_var)
-        return false;
-    for (int i = 0; i < lw->graph->nodes.len; i++) {
-        const Node *n = lw->graph->nodes.data[i];
-        if (n->op == &op_update && n->attr[0].var == var->attr[0].var)
-            return false;
-    }
-    return true;
+    return var->op == &op_var && !graph_updates(lw->graph, var->attr[0].var);
 }
 
 void lower_contract(Lower *lw)

@@ -387,10 +387,9 @@ static void add_runs(const Assembly *as, const Graph *g, LEntry *e)
 
 static bool lower_all(Assembly *as, Graph *g, Lowered *low)
 {
-    bool infers = g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL;
     for (int k = 0; k < g->kernels.len; k++) {
         Lowered *l = &low[k];
-        lower_whole_or_part(as, g, k, infers && !as->no_prepare ? LOWER_READY : LOWER_WHOLE, l);
+        lower_whole_or_part(as, g, k, graph_infers(g) && !as->no_prepare ? LOWER_READY : LOWER_WHOLE, l);
         int scratch = l->func->scratch_bytes > 0;
         if (l->n_bufs + scratch != l->func->params.len)
             return fault(as, "parameters of kernel", l->func->name);

@@ -130,14 +130,6 @@ static int *find_writers(Arena *arena, const KernelDeps *deps, const Graph *g)
     return writer;
 }
 
-static int run_of(const Graph *g, int kernel)
-{
-    for (int r = 0; r < g->runs.len; r++)
-        if (kernel >= g->runs.data[r].first && kernel <= g->runs.data[r].last)
-            return r;
-    return -1;
-}
-
 static void find_runs(Arena *arena, KernelDeps *deps, const Graph *g)
 {
     deps->run = ARENA_ARRAY(arena, int, g->nodes.len + 1);
@@ -147,12 +139,12 @@ static void find_runs(Arena *arena, KernelDeps *deps, const Graph *g)
         const NodeVec *results = &g->kernels.data[k]->results;
         for (int i = 0; i < results->len; i++)
             if (!deps->home[results->data[i]->id])
-                deps->run[results->data[i]->id] = run_of(g, k);
+                deps->run[results->data[i]->id] = graph_run_of(g, k);
     }
     for (int k = 0; k < deps->n && g->runs.len; k++)
         for (int i = 0; i < deps->reads[k].len; i++) {
             int *run = &deps->run[deps->reads[k].data[i].node->id];
-            *run = *run == run_of(g, k) ? *run : -1;
+            *run = *run == graph_run_of(g, k) ? *run : -1;
         }
 }
 

@@ -46,10 +46,7 @@ static void find_runs(Plan *p)
 {
     p->run = ARENA_ARRAY(p->arena, int, p->deps->n + 1);
     for (int k = 0; k < p->deps->n; k++)
-        p->run[k] = -1;
-    for (int r = 0; r < p->g->runs.len; r++)
-        for (int k = p->g->runs.data[r].first; k <= p->g->runs.data[r].last; k++)
-            p->run[k] = r;
+        p->run[k] = graph_run_of(p->g, k);
 }
 
 static int64_t chunks_of(const Plan *p, int run) { return p->g->batch / p->g->runs.data[run].samples; }

@@ -172,22 +172,14 @@ static void find_lifetimes(Check *c)
 
 /* ---- runs ---- */
 
-static int run_of(const Check *c, int kernel)
-{
-    for (int r = 0; r < c->g->runs.len; r++)
-        if (kernel >= c->g->runs.data[r].first && kernel <= c->g->runs.data[r].last)
-            return r;
-    return -1;
-}
-
 /* The run in whose slab kernel k's result n lies: no other kernel and no root wants it. */
 static int slab_of(Check *c, const Node *n, int k)
 {
-    int r = run_of(c, k);
+    int r = graph_run_of(c->g, k);
     if (r < 0 || c->root[n->id])
         return -1;
     for (int other = 0; other < c->g->kernels.len; other++) {
-        if (run_of(c, other) == r)
+        if (graph_run_of(c->g, other) == r)
             continue;
         int before = c->last[n->id];
         c->last[n->id] = -1;
@@ -205,7 +197,7 @@ static int slab_of(Check *c, const Node *n, int k)
 /* Every chunk of a run comes by while what is in the arena for one of its kernels is there. */
 static void stretch(const Check *c, Use *u)
 {
-    int first = run_of(c, u->first), last = run_of(c, u->last);
+    int first = graph_run_of(c->g, u->first), last = graph_run_of(c->g, u->last);
     u->first = first >= 0 ? c->g->runs.data[first].first : u->first;
     u->last = last >= 0 ? c->g->runs.data[last].last : u->last;
 }
@@ -254,7 +246,7 @@ static void add_uses(Check *c)
         }
         if (kernel->scratch_bytes > 0) {
             int64_t from = kernel->scratch_offset;
-            VEC_PUSH(c->arena, &c->uses, (Use){ NULL, from, from + kernel->scratch_bytes, k, k, run_of(c, k) });
+            VEC_PUSH(c->arena, &c->uses, (Use){ NULL, from, from + kernel->scratch_bytes, k, k, graph_run_of(c->g, k) });
         }
     }
     add_slabs(c);
@@ -266,7 +258,7 @@ static bool may_share(Check *c, const Use *a, const Use *b)
     if (!a->node || !b->node || a->last != b->first || a->first >= b->first)
         return false;
     const Kernel *k = b->node->kernel;
-    if (a->slab < 0 && run_of(c, b->first) >= 0)
+    if (a->slab < 0 && graph_run_of(c->g, b->first) >= 0)
         return false;
     return a->from == b->from && a->to == b->to && k->kind != KERNEL_REDUCE && k->kind != KERNEL_OPAQUE &&
            k->kind != KERNEL_CHAIN &&

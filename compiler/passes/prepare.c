@@ -21,7 +21,6 @@ typedef struct {
     Graph *to;       /* the entry `prepare`; NULL: nothing to do yet */
     NodeVec values;  /* nodes of it that are prepared ... */
     Vec(Var *) vars; /* ... and the variables that they are written to */
-    bool *carried;   /* by variable: an inference entry updates it */
     /* of the graph at hand, by node id */
     int n;
     bool *fixed; /* depends on parameters and constants only */
@@ -30,23 +29,10 @@ typedef struct {
     Var **taken; /* the variable that it is read from now on */
 } Prepare;
 
-static bool infers(const Graph *g) { return g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL; }
-
-static void find_carried(Prepare *p)
-{
-    p->carried = ARENA_ARRAY(p->ctx->arena, bool, p->m->vars.len + 1);
-    for (int i = 0; i < p->m->graphs.len; i++) {
-        const Graph *g = p->m->graphs.data[i];
-        for (int k = 0; k < g->nodes.len && (infers(g) || g->kind == GRAPH_BODY); k++)
-            if (g->nodes.data[k]->op == &op_update)
-                p->carried[g->nodes.data[k]->attr[0].var->index] = true;
-    }
-}
-
 static bool is_fixed(const Prepare *p, const Node *n)
 {
     if (n->op == &op_var)
-        return n->attr[0].var->kind != VAR_SLOT && !p->carried[n->attr[0].var->index];
+        return n->attr[0].var->kind != VAR_SLOT && !module_carries(p->m, n->attr[0].var);
     if (n->op == &op_input || (n->op->flags & (OP_ROOT | OP_META | OP_DRAW)) || node_opaque(n))
         return false;
     for (int i = 0; i < n->n_in; i++)
@@ -187,9 +173,8 @@ bool pass_prepare(PassCtx *ctx, Module *m)
     for (int i = 0; i < m->vars.len; i++)
         if (ctx->no_prepare || m->vars.data[i]->kind == VAR_PREPARED)
             return true; /* unwanted, or done already */
-    find_carried(&p);
     for (int i = 0, n = m->graphs.len; i < n; i++)
-        if (infers(m->graphs.data[i]) && !prepare_graph(&p, m->graphs.data[i]))
+        if (graph_infers(m->graphs.data[i]) && !prepare_graph(&p, m->graphs.data[i]))
             return false;
     for (int i = 0; i < p.values.len; i++) {
         p.to->loc = p.values.data[i]->loc;

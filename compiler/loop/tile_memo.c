@@ -27,8 +27,8 @@ static void add_places(Text *text, const LContract *c)
 {
     text_add(text, loop_contract_key(c, text->arena));
     for (int o = 0; o < c->n_operand; o++)
-        text_addf(text, " at %lld%s%s%s", (long long)c->operand[o].base, c->still[o] ? " still" : "",
-                  c->panels_at[o] ? " ahead" : "", c->fixed[o] ? " ready" : "");
+        text_addf(text, " at %lld%s%s", (long long)c->operand[o].base, c->panels_at[o] ? " ahead" : "",
+                  c->fixed[o] ? " ready" : "");
 }
 
 const char *tile_memo_key(const LTileMemo *m, const LContract *c)

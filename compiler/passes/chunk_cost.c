@@ -10,7 +10,6 @@
 #include "passes/chunks.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Cycles of a line of 64 bytes by where it lies, beyond what the scheduler's estimate holds: second and third
  * level, memory. A line written has to be read first, and is written back. */
@@ -45,11 +44,6 @@ typedef struct {
     double cycles, weights;
 } Growing;
 
-typedef struct {
-    const char *key;
-    double cycles;
-} Answer;
-
 struct ChunkCosts {
     Arena *arena;
     const Graph *g;
@@ -62,7 +56,6 @@ struct ChunkCosts {
     Value *value; /* by node id */
     double *sum_touched, *sum_weights; /* of kernels 0 .. k - 1 */
     Growing growing;
-    Vec(Answer) answers;
 };
 
 static double bytes_of(const Node *n) { return (double)type_count(&n->type) * dtype_bytes(n->type.dtype); }
@@ -78,13 +71,7 @@ static double contract_cycles(ChunkCosts *c, const Node *n, const LTarget *targe
     for (int o = 0; o < lc.n_operand; o++)
         lc.fixed[o] = variable[o] && !variable[1 - o];
     LContract joined = loop_contract_join(&lc);
-    const char *key = arena_printf(c->arena, "%s%d%d", loop_contract_key(&joined, c->arena), lc.fixed[0], lc.fixed[1]);
-    for (int i = 0; i < c->answers.len; i++) /* layers repeat */
-        if (strcmp(c->answers.data[i].key, key) == 0)
-            return c->answers.data[i].cycles;
-    double cycles = loop_contract_pick(&joined).cost;
-    VEC_PUSH(c->arena, &c->answers, (Answer){ key, cycles });
-    return cycles;
+    return loop_contract_pick(&joined).cost;
 }
 
 static double kernel_cycles(ChunkCosts *c, const Kernel *k, const LTarget *target)

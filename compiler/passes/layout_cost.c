@@ -3,7 +3,6 @@
 #include "passes/layout.h"
 
 #include <math.h>
-#include <string.h>
 
 /* A use of something laid out. */
 typedef struct {
@@ -12,17 +11,6 @@ typedef struct {
     double price;
     bool infers; /* in an entry that finds ready what it packs of parameters */
 } Use;
-
-/* What the scheduler was asked, and its answer: layers repeat, and entries repeat layers. */
-typedef struct {
-    int n_index, n_out, n_operand;
-    int64_t extent[TILE_MAX_INDEX], out_stride[TILE_MAX_INDEX], base[2], stride[2][TILE_MAX_INDEX];
-    bool fixed[2];
-} Question;
-typedef struct {
-    Question question;
-    double cycles;
-} Answer;
 
 typedef struct {
     Type type;
@@ -35,7 +23,6 @@ struct LayoutCosts {
     const LTarget *target;
     bool infers; /* the graph at hand, while collecting */
     Vec(Use) uses;
-    Vec(Answer) answers;
     Decision *decided; /* by set */
 };
 
@@ -90,7 +77,7 @@ LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const
     c->decided = ARENA_ARRAY(arena, Decision, sets->n + 1);
     for (int i = 0; i < m->graphs.len; i++) {
         const Graph *g = m->graphs.data[i];
-        c->infers = !no_prepare && (g->kind == GRAPH_INFER || g->kind == GRAPH_EVAL);
+        c->infers = !no_prepare && graph_infers(g);
         for (int k = 0; k < g->nodes.len; k++) {
             const Node *n = g->nodes.data[k];
             if (g->kind == GRAPH_BODY && n->op == &op_var)
@@ -107,26 +94,10 @@ LayoutCosts *layout_costs(Arena *arena, const Module *m, LayoutSets *sets, const
 static double ask(LayoutCosts *c, const Contract *map, const Type *const *in, const bool *fixed)
 {
     LContract lc = { .target = c->target, .still = { true, true } };
-    Question q;
-    memset(&q, 0, sizeof q);
     contract_describe(map, in, &lc);
     for (int o = 0; o < 2; o++)
-        q.fixed[o] = lc.fixed[o] = fixed[o] && !fixed[1 - o];
-    q.n_index = lc.n_index;
-    q.n_out = lc.n_out;
-    q.n_operand = lc.n_operand;
-    memcpy(q.extent, lc.extent, sizeof q.extent);
-    memcpy(q.out_stride, lc.out_stride, sizeof q.out_stride);
-    for (int o = 0; o < 2; o++) {
-        q.base[o] = lc.operand[o].base;
-        memcpy(q.stride[o], lc.operand[o].stride, sizeof q.stride[o]);
-    }
-    for (int i = 0; i < c->answers.len; i++)
-        if (memcmp(&c->answers.data[i].question, &q, sizeof q) == 0)
-            return c->answers.data[i].cycles;
-    double cycles = loop_contract_pick(&lc).cost;
-    VEC_PUSH(c->arena, &c->answers, (Answer){ q, cycles });
-    return cycles;
+        lc.fixed[o] = fixed[o] && !fixed[1 - o];
+    return loop_contract_pick(&lc).cost;
 }
 
 /* The contraction with everything laid out as decided, and the set under trial as l says. */

@@ -20,6 +20,8 @@ Node *simplify_contract(Simplify *s, Node *n);  /* movement into index maps, and
 Node *simplify_window(Simplify *s, Node *n);    /* masks behind a pooling's derivative, sums of it */
 Node *simplify_fold(Simplify *s, Node *n);      /* constant operands */
 
+/* True when n, a reduction, reduces the axis. */
+bool simplify_reduces(const Node *n, int64_t axis);
 /* True when a sum over rows had better stay by itself: what it adds up depends on a sum of the same rows. */
 bool simplify_keeps_rows(const Node *sum);
 /* True when all elements are one number known at compile time (a constant, or a broadcast of one). */

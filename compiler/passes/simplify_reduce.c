@@ -4,7 +4,7 @@
 #include "passes/simplify.h"
 #include <stdio.h>
 
-static bool reduces(const Node *n, int64_t axis)
+bool simplify_reduces(const Node *n, int64_t axis)
 {
     for (int i = 0; i < n->attr[0].ints.n; i++)
         if (n->attr[0].ints.v[i] == axis)
@@ -19,9 +19,9 @@ static Node *drop_single_axes(Simplify *s, const Node *n)
     int rank = 0, n_axes = 0;
     const Type *t = &n->in[0]->type;
     for (int d = 0; d < t->rank; d++) {
-        if (reduces(n, d) && t->dim[d] == 1)
+        if (simplify_reduces(n, d) && t->dim[d] == 1)
             continue;
-        if (reduces(n, d))
+        if (simplify_reduces(n, d))
             axes[n_axes++] = rank;
         dim[rank++] = t->dim[d];
     }
@@ -36,11 +36,11 @@ static Node *reduce_of_reduce(Simplify *s, const Node *n)
     int64_t axes[MAX_RANK];
     int n_axes = 0, at = 0;
     for (int d = 0; d < a->in[0]->type.rank; d++) {
-        if (reduces(a, d)) {
+        if (simplify_reduces(a, d)) {
             axes[n_axes++] = d;
             continue;
         }
-        if (reduces(n, at++))
+        if (simplify_reduces(n, at++))
             axes[n_axes++] = d;
     }
     return build_reduce(s->g, n->op, a->in[0], axes, n_axes);
@@ -72,7 +72,7 @@ static Node *reduce_of_broadcast(Simplify *s, const Node *n)
     bool repeats = false;
     for (int d = 0; d < b->type.rank; d++) {
         bool own = next < kept->n && kept->v[next] == d;
-        if (reduces(n, d)) {
+        if (simplify_reduces(n, d)) {
             if (own)
                 axes[n_axes++] = next;
             else
@@ -113,7 +113,7 @@ static Node *reduce_of_transpose(Simplify *s, const Node *n)
     int64_t axes[MAX_RANK], order[MAX_RANK], rest[MAX_RANK];
     int n_axes = 0, n_rest = 0;
     for (int d = 0; d < t->type.rank; d++) {
-        if (reduces(n, d))
+        if (simplify_reduces(n, d))
             axes[n_axes++] = perm[d];
         else
             rest[n_rest++] = perm[d];

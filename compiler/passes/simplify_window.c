@@ -7,14 +7,6 @@
  * Each window puts its value somewhere: a sum over all places (a bias gradient) is the sum of the values. */
 #include "passes/simplify.h"
 
-static bool reduces(const Node *sum, int axis)
-{
-    for (int i = 0; i < sum->attr[0].ints.n; i++)
-        if (sum->attr[0].ints.v[i] == axis)
-            return true;
-    return false;
-}
-
 /* sum(window_put(p, v)) -> sum(v), where the axes with windows are summed over. */
 static Node *sum_of_put(Simplify *s, Node *n)
 {
@@ -22,7 +14,7 @@ static Node *sum_of_put(Simplify *s, Node *n)
     if (put->op != &op_window_put)
         return NULL;
     for (int d = 0; d < put->type.rank; d++)
-        if (put->type.dim[d] != put->in[1]->type.dim[d] && !reduces(n, d))
+        if (put->type.dim[d] != put->in[1]->type.dim[d] && !simplify_reduces(n, d))
             return NULL;
     return graph_must_add(s->g, &op_sum, &put->in[1], 1, n->attr);
 }

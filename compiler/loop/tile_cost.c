@@ -6,8 +6,6 @@
 #include "loop/tile_epilogue.h"
 #include "loop/tile_pick.h"
 
-static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
-
 static int64_t all_steps(const LContract *c)
 {
     int64_t n = 1;
@@ -22,7 +20,7 @@ static int64_t all_steps(const LContract *c)
 static bool unaligned(const LContract *c, const LTile *t, int o)
 {
     for (int k = 0; k < c->n_index; k++)
-        if (k != t->vec && c->extent[k] > 1 && stride(c, o, k) % t->lanes)
+        if (k != t->vec && c->extent[k] > 1 && tile_stride(c, o, k) % t->lanes)
             return true;
     return false;
 }
@@ -39,21 +37,21 @@ static double step_cycles(const LContract *c, const LTile *t, int64_t n0, int64_
     double loads = 0, work = (double)(n0 * n1 * cols);
     for (int o = 0; o < c->n_operand; o++) {
         double own = 1;
-        bool on_vec = stride(c, o, t->vec) != 0;
-        if (stride(c, o, t->row[0]))
+        bool on_vec = tile_stride(c, o, t->vec) != 0;
+        if (tile_stride(c, o, t->row[0]))
             own *= (double)n0;
-        if (stride(c, o, t->row[1]))
+        if (tile_stride(c, o, t->row[1]))
             own *= (double)n1;
         if (on_vec)
             own *= (double)cols;
-        bool apart = on_vec && t->lanes > 1 && t->pack[o] == PACK_NONE && stride(c, o, t->vec) != 1;
-        if (on_vec && (stride(c, o, t->row[0]) || stride(c, o, t->row[1])))
+        bool apart = on_vec && t->lanes > 1 && t->pack[o] == PACK_NONE && tile_stride(c, o, t->vec) != 1;
+        if (on_vec && (tile_stride(c, o, t->row[0]) || tile_stride(c, o, t->row[1])))
             loads += 0.35 * own; /* one with each multiply-add: they get in each other's way */
         loads += apart ? own * t->lanes * 2 : own; /* lanes collected one by one */
         if (on_vec && !apart && t->pack[o] == PACK_NONE && unaligned(c, t, o))
             loads += 0.8 * own; /* from two lines */
         /* Rows a multiple of 4 KiB apart share one cache set: more of them than ways push each other out. */
-        if (stride(c, o, t->row[0]) && stride(c, o, t->row[0]) % 1024 == 0 && n0 > 6)
+        if (tile_stride(c, o, t->row[0]) && tile_stride(c, o, t->row[0]) % 1024 == 0 && n0 > 6)
             loads += own;
     }
     double most = work > loads ? work : loads, issued = (work + loads + 3) / 5.5;
@@ -67,15 +65,16 @@ static double slide_cycles(const LContract *c, const LTile *t, int64_t n0, int64
     TileSlideWork w = tile_slide_work(c, t, n0, n1, cols);
     double loads = (double)w.loads, work = (double)w.products, rounds = (double)all_steps(c) / (double)t->slide;
     for (int o = 0; o < c->n_operand; o++) {
-        bool on_vec = stride(c, o, t->vec) != 0, moves = stride(c, o, t->row[0]) != 0;
+        bool on_vec = tile_stride(c, o, t->vec) != 0, moves = tile_stride(c, o, t->row[0]) != 0;
         double own = (double)(moves ? w.moving : w.loads - w.moving);
-        if (on_vec && stride(c, o, t->vec) != 1)
+        if (on_vec && tile_stride(c, o, t->vec) != 1)
             loads += own * (t->lanes * 2 - 1);
         else if (on_vec && unaligned(c, t, o))
             loads += 0.8 * own;
     }
     double most = work > loads ? work : loads, issued = (work + loads + 3) / 5.5;
-    return rounds * (((most / 2 > issued ? most / 2 : issued) + 0.15 * loads) * share_of_vector(c, t) + (rounds > 1 ? 10 : 3));
+    double round = ((most / 2 > issued ? most / 2 : issued) + 0.15 * loads) * share_of_vector(c, t);
+    return rounds * (round + (rounds > 1 ? 10 : 3));
 }
 
 static double store_cycles(const LContract *c, const LTile *t, int64_t n0, int64_t n1, int64_t cols)
@@ -176,7 +175,7 @@ static double bytes_for(const LContract *c, int o, int fixed)
 {
     double count = 1, span = 1;
     for (int k = 0; k < c->n_index; k++) {
-        double s = k == fixed ? 0 : (double)stride(c, o, k);
+        double s = k == fixed ? 0 : (double)tile_stride(c, o, k);
         count *= s != 0 ? (double)c->extent[k] : 1;
         span += (s < 0 ? -s : s) * (double)(c->extent[k] - 1);
     }
@@ -200,7 +199,7 @@ static int64_t nearest_step(const LContract *c, int o)
 {
     int64_t nearest = 0;
     for (int k = c->n_out; k < c->n_index; k++) {
-        int64_t s = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
+        int64_t s = tile_stride(c, o, k) < 0 ? -tile_stride(c, o, k) : tile_stride(c, o, k);
         if (s && c->extent[k] > 1 && (!nearest || s < nearest))
             nearest = s;
     }
@@ -265,7 +264,7 @@ static double packed_count(const Volume *v, int o)
     const LContract *c = v->c;
     double count = v->vectors * (double)tile_width(v->t);
     for (int k = 0; k < c->n_index; k++)
-        if (k != v->t->vec && stride(c, o, k))
+        if (k != v->t->vec && tile_stride(c, o, k))
             count *= (double)c->extent[k];
     return count;
 }
@@ -277,7 +276,7 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
     const LTile *t = v->t;
     double width = (double)tile_width(t), bytes = tile_operand_bytes(c, o), share = 1;
     double once = v->others * v->vectors * v->steps * t->cols, reads = once * v->tiles, panel = v->inside * width * 4;
-    bool unit = stride(c, o, t->vec) == 1;
+    bool unit = tile_stride(c, o, t->vec) == 1;
     int64_t step = nearest_step(c, o);
     /* The first tile of a group finds what was left long ago, the others what the first one left. */
     bool stays = !t->sweep && bytes / v->vectors < 0.6 * (double)c->target->l2;
@@ -302,7 +301,8 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
         } else if ((double)step > width && bytes > 0.6 * (double)c->target->l2) {
             all->lost += JUMP * first / t->cols;
         }
-        add_lines(c, all, first, bytes, 1, least(bytes / 64, v->steps * t->cols) * v->vectors * passes, step <= 2 * tile_width(t));
+        add_lines(c, all, first, bytes, 1, least(bytes / 64, v->steps * t->cols) * v->vectors * passes,
+                  step <= 2 * tile_width(t));
         add_lines(c, all, again, t->block < 0 ? panel : panel * 1.2, share, again,
                   step <= 2 * tile_width(t));
         return;
@@ -341,7 +341,7 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     const LContract *c = v->c;
     const LTile *t = v->t;
     double lines = v->rows * v->steps, held = tile_operand_bytes(c, o), visits = v->others * v->vectors * v->tiles;
-    bool along_rows = stride(c, o, t->row[0]) == 1 && t->rows[0] > 1;
+    bool along_rows = tile_stride(c, o, t->row[0]) == 1 && t->rows[0] > 1;
     if (t->pack[o]) { /* tiles of rows: a copy, then what follows on in memory */
         double count = held / 4, part = t->sweep ? held / v->groups : held;
         all->copying += count * (c->costly[o] ? 0.65 : 0.15) + 300 + (c->serial ? 0 : count / 16 * 6);
@@ -371,7 +371,8 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
         held = v->vectors <= 1 ? block : held;
     double all_rows = along_rows ? lines : tile_operand_bytes(c, o) / 64;
     add_lines(c, all, visits * lines, held, 1,
-              least(tile_operand_bytes(c, o) / 64, all_rows) * (along_rows ? v->tiles : 1) * v->vectors * others_passes(c, t, o),
+              least(tile_operand_bytes(c, o) / 64, all_rows) * (along_rows ? v->tiles : 1) * v->vectors *
+                  others_passes(c, t, o),
               !along_rows);
 }
 
@@ -394,7 +395,7 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
     double own = t->cols, span = 1;
     for (int k = 0; k < c->n_index; k++) {
         double n = k == t->row[0] ? t->rows[0] : k == t->row[1] ? t->rows[1] : k >= c->n_out ? (double)c->extent[k] : 1;
-        double s = (double)stride(c, o, k);
+        double s = (double)tile_stride(c, o, k);
         own *= s != 0 ? n : 1;
         span += (s < 0 ? -s : s) * (n - 1) / (double)tile_width(t);
     }
@@ -409,7 +410,7 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
     add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0, true);
     double passes = others_passes(c, t, o);
     for (int r = 0; r < 2; r++)
-        if (t->row[r] >= 0 && !stride(c, o, t->row[r]))
+        if (t->row[r] >= 0 && !tile_stride(c, o, t->row[r]))
             passes *= (double)tile_row_cut(c, t, r).count;
     add_lines(c, all, v->others * v->vectors * v->tiles * lines, held, 1,
               least(tile_operand_bytes(c, o) / 64, lines) * v->vectors * passes, true);
@@ -422,17 +423,18 @@ static void dot_traffic(const Volume *v, int o, Traffic *all)
     const LTile *t = v->t;
     double rows = 1, held = tile_operand_bytes(c, o);
     for (int r = 0; r < 2; r++)
-        if (stride(c, o, t->row[r]))
+        if (tile_stride(c, o, t->row[r]))
             rows *= t->rows[r];
-    if (!stride(c, o, t->row[0]))
+    if (!tile_stride(c, o, t->row[0]))
         held = rows * v->steps * 4;
     double passes = 1;
     for (int k = 0; k < c->n_out; k++)
-        if (!stride(c, o, k))
+        if (!tile_stride(c, o, k))
             passes *= k == t->row[0] || k == t->row[1]
                           ? (double)tile_cut(c->extent[k], t->rows[k == t->row[1]], 1).count
                           : (double)c->extent[k];
-    add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1, tile_operand_bytes(c, o) / 64 * passes, true);
+    add_lines(c, all, v->others * v->tiles * v->steps / t->lanes * rows, held, 1,
+              tile_operand_bytes(c, o) / 64 * passes, true);
 }
 
 static double more_than(double a, double b) { return a > b ? a - b : 0; }
@@ -443,14 +445,14 @@ double tile_cost(const LContract *c, const LTile *t)
     Traffic all = { 0 };
     double work = grid_cycles(c, t), pieces = v.others * v.vectors * v.groups;
     for (int o = 0; o < c->n_operand; o++) {
-        bool on_rows = stride(c, o, t->row[0]) || stride(c, o, t->row[1]);
+        bool on_rows = tile_stride(c, o, t->row[0]) || tile_stride(c, o, t->row[1]);
         if (t->kind == TILE_DOT)
             dot_traffic(&v, o, &all);
         else if (t->slide && on_rows)
             slide_traffic(&v, &all);
-        else if (t->lanes > 1 && stride(c, o, t->vec) && !on_rows)
+        else if (t->lanes > 1 && tile_stride(c, o, t->vec) && !on_rows)
             panel_traffic(&v, o, &all);
-        else if (on_rows && !stride(c, o, t->vec))
+        else if (on_rows && !tile_stride(c, o, t->vec))
             row_traffic(&v, o, &all);
         else if (on_rows)
             both_traffic(&v, o, &all);

@@ -12,6 +12,8 @@ typedef struct {
     int64_t rows, count, tall, less;
 } TileCut;
 TileCut tile_cut(int64_t extent, int64_t rows, int64_t window);
+/* How far apart operand o's values lie along index k; k may be -1, no index. */
+static inline int64_t tile_stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
 static inline int64_t tile_window(const LContract *c, int k) { return k >= 0 && c->window[k] > 1 ? c->window[k] : 1; }
 static inline TileCut tile_row_cut(const LContract *c, const LTile *t, int r)
 {

@@ -20,7 +20,6 @@ typedef struct {
     int n, max;
 } Pick;
 
-static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
 static int64_t extent(const LContract *c, int k) { return k < 0 ? 1 : c->extent[k]; }
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -91,8 +90,8 @@ static void consider(Pick *p, LTile t)
 /* Is o read as vectors that all rows share? */
 static bool has_panels(const LContract *c, const LTile *t, int o)
 {
-    return o < c->n_operand && t->kind == TILE_OUTER && t->lanes > 1 && stride(c, o, t->vec) != 0 &&
-           !stride(c, o, t->row[0]) && !stride(c, o, t->row[1]);
+    return o < c->n_operand && t->kind == TILE_OUTER && t->lanes > 1 && tile_stride(c, o, t->vec) != 0 &&
+           !tile_stride(c, o, t->row[0]) && !tile_stride(c, o, t->row[1]);
 }
 
 /* Groups of all tiles, then ever fewer, as long as there is a difference. */
@@ -118,10 +117,10 @@ static bool group_in_cache(const LContract *c, LTile *t)
     for (int o = 0; o < c->n_operand; o++) {
         double own = 4;
         for (int r = 0; r < 2; r++)
-            own *= stride(c, o, t->row[r]) ? t->rows[r] : 1;
+            own *= tile_stride(c, o, t->row[r]) ? t->rows[r] : 1;
         for (int k = c->n_out; k < c->n_index; k++)
-            own *= stride(c, o, k) ? (double)c->extent[k] : 1;
-        bool on_rows = stride(c, o, t->row[0]) || stride(c, o, t->row[1]);
+            own *= tile_stride(c, o, k) ? (double)c->extent[k] : 1;
+        bool on_rows = tile_stride(c, o, t->row[0]) || tile_stride(c, o, t->row[1]);
         bytes += on_rows ? own : 0;
         panels += on_rows ? 0 : own * (double)extent(c, t->vec);
     }
@@ -163,7 +162,7 @@ static bool large(const LContract *c, int o)
 {
     double bytes = 4;
     for (int k = 0; k < c->n_index; k++)
-        bytes *= stride(c, o, k) ? (double)c->extent[k] : 1;
+        bytes *= tile_stride(c, o, k) ? (double)c->extent[k] : 1;
     return bytes > 0.75 * (double)c->target->l2;
 }
 
@@ -215,13 +214,13 @@ static bool pack_rows(const LContract *c, LTile *t)
         double count = 1, span = 1;
         int64_t nearest = 0;
         for (int k = 0; k < c->n_index; k++) {
-            int64_t s = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
+            int64_t s = tile_stride(c, o, k) < 0 ? -tile_stride(c, o, k) : tile_stride(c, o, k);
             count *= s ? (double)c->extent[k] : 1;
             span += (double)s * (double)(c->extent[k] - 1);
             if (k >= c->n_out && s && c->extent[k] > 1 && (!nearest || s < nearest))
                 nearest = s;
         }
-        bool rows = !c->serial && !stride(c, o, t->vec) && stride(c, o, t->row[0]) == 1 && t->rows[0] > 1 &&
+        bool rows = !c->serial && !tile_stride(c, o, t->vec) && tile_stride(c, o, t->row[0]) == 1 && t->rows[0] > 1 &&
                     t->row[1] < 0 && c->extent[t->vec] >= 4 * tile_width(t);
         if (rows && nearest >= 256 && count <= span) { /* windows that overlap would be copied many times */
             t->pack[o] = PACK_WHOLE;
@@ -281,8 +280,8 @@ static int64_t registers_kept(const LContract *c, const LTile *t, int64_t n0, in
 {
     int64_t kept = n0 * n1 * cols;
     for (int o = 0; o < c->n_operand; o++) {
-        bool on0 = stride(c, o, t->row[0]) != 0, on1 = stride(c, o, t->row[1]) != 0;
-        int64_t each = stride(c, o, t->vec) ? cols : 1;
+        bool on0 = tile_stride(c, o, t->row[0]) != 0, on1 = tile_stride(c, o, t->row[1]) != 0;
+        int64_t each = tile_stride(c, o, t->vec) ? cols : 1;
         kept += !on0 ? each : !on1 && n1 > 1 ? n0 * each : 1;
     }
     return kept + (c->n_operand == 1);
@@ -302,8 +301,8 @@ static void consider_rows(Pick *p, LTile t, int max_cols)
                 t.cols = cols;
                 t.rows[0] = (int)n0;
                 t.rows[1] = (int)n1;
-                if ((t.row[0] >= 0 && tile_row_cut(c, &t, 0).rows != n0) || (t.row[1] >= 0 && tile_row_cut(c, &t, 1).rows != n1) ||
-                    tile_check_windows(c, &t))
+                if ((t.row[0] >= 0 && tile_row_cut(c, &t, 0).rows != n0) ||
+                    (t.row[1] >= 0 && tile_row_cut(c, &t, 1).rows != n1) || tile_check_windows(c, &t))
                     continue;
                 t.cost = tile_arithmetic(c, &t);
                 insert(p->base, &p->n_bases, BASES, &t);
@@ -341,14 +340,21 @@ static void consider_axis(Pick *p, LTile t)
 /* Do steps of the sum, which are written out, meet what neighbours along output index y read? */
 static bool windowed(const LContract *c, int o, int y)
 {
-    int64_t s = stride(c, o, y) < 0 ? -stride(c, o, y) : stride(c, o, y);
+    int64_t s = tile_stride(c, o, y) < 0 ? -tile_stride(c, o, y) : tile_stride(c, o, y);
     for (int k = c->n_out; k < c->n_index && s && c->extent[y] > 1; k++) {
-        int64_t tap = stride(c, o, k) < 0 ? -stride(c, o, k) : stride(c, o, k);
+        int64_t tap = tile_stride(c, o, k) < 0 ? -tile_stride(c, o, k) : tile_stride(c, o, k);
         int64_t far = tap > s ? tap : s, near = tap > s ? s : tap;
         if (c->extent[k] > 1 && near && far % near == 0 && far / near <= 4)
             return true;
     }
     return false;
+}
+
+/* Where there are few registers each counts; where there are many, some are left to the compiler. */
+static bool slide_fits(const LContract *c, const LTile *t)
+{
+    int spare = c->target->vector_registers > 16 ? 5 : 2;
+    return tile_slide_work(c, t, t->rows[0], t->rows[1], t->cols).registers + spare <= c->target->vector_registers;
 }
 
 static void consider_slide(Pick *p, LTile t)
@@ -365,7 +371,7 @@ static void consider_slide(Pick *p, LTile t)
                 t.along = 1;
                 if (n0 * n1 * cols >= c->target->vector_registers || n0 * n1 * cols > TILE_MAX_ACC)
                     break;
-                if (loop_contract_check(c, &t) || tile_slide_work(c, &t, n0, n1, cols).registers + (c->target->vector_registers > 16 ? 5 : 2) > c->target->vector_registers)
+                if (loop_contract_check(c, &t) || !slide_fits(c, &t))
                     continue;
                 int64_t walk = (vectors + cols - 1) / cols;
                 for (t.along = walk; t.along >= 1; t.along /= 2)
@@ -383,11 +389,11 @@ static void consider_slides(Pick *p, LTile t)
         steps = steps * c->extent[order[i]] > 1 << 20 ? 1 << 20 : steps * c->extent[order[i]];
     for (int o = 0; o < c->n_operand && n; o++)
         for (int a = 0; a < c->n_out; a++) {
-            if (a == t.vec || !windowed(c, o, a) || stride(c, 1 - o, a))
+            if (a == t.vec || !windowed(c, o, a) || tile_stride(c, 1 - o, a))
                 continue;
             for (int b = -1; b < c->n_out; b++) {
-                if (b >= 0 && (b == t.vec || b == a || !windowed(c, o, b) || stride(c, 1 - o, b) ||
-                               llabs(stride(c, o, b)) < llabs(stride(c, o, a))))
+                if (b >= 0 && (b == t.vec || b == a || !windowed(c, o, b) || tile_stride(c, 1 - o, b) ||
+                               llabs(tile_stride(c, o, b)) < llabs(tile_stride(c, o, a))))
                     continue;
                 t.row[0] = a;
                 t.row[1] = b;
@@ -406,9 +412,9 @@ static bool dot_fits(const LContract *c, int k, int lanes)
 {
     bool any = false;
     for (int o = 0; o < c->n_operand; o++) {
-        if (stride(c, o, k) != 0 && stride(c, o, k) != 1)
+        if (tile_stride(c, o, k) != 0 && tile_stride(c, o, k) != 1)
             return false;
-        any = any || stride(c, o, k) == 1;
+        any = any || tile_stride(c, o, k) == 1;
     }
     return any && c->extent[k] >= lanes;
 }

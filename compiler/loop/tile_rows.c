@@ -17,13 +17,11 @@ typedef struct {
     int64_t distance;      /* pieces ahead */
 } Rows;
 
-static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
-
 static double bytes_of(const LContract *c, int o)
 {
     double bytes = 4;
     for (int k = 0; k < c->n_index; k++)
-        bytes *= stride(c, o, k) ? (double)c->extent[k] : 1;
+        bytes *= tile_stride(c, o, k) ? (double)c->extent[k] : 1;
     return bytes;
 }
 
@@ -32,17 +30,17 @@ static bool find_rows(const Tiler *m, const TileSums *a, int o, Rows *rows)
 {
     const LContract *c = m->c;
     const LTile *t = m->t;
-    bool on0 = stride(c, o, t->row[0]) != 0, on1 = stride(c, o, t->row[1]) != 0;
-    if (t->kind != TILE_OUTER || t->pack[o] || (!on0 && !on1) || stride(c, o, t->vec) || m->n_order < m->inner + 2)
+    bool on0 = tile_stride(c, o, t->row[0]) != 0, on1 = tile_stride(c, o, t->row[1]) != 0;
+    if (t->kind != TILE_OUTER || t->pack[o] || (!on0 && !on1) || tile_stride(c, o, t->vec) || m->n_order < m->inner + 2)
         return false;
     rows->inside = m->order[m->n_order - 1];
     rows->outside = m->order[m->n_order - 2];
-    int64_t piece = c->extent[rows->inside], step = stride(c, o, rows->outside);
+    int64_t piece = c->extent[rows->inside], step = tile_stride(c, o, rows->outside);
     rows->in_row = (piece + LINE - 1) / LINE;
     rows->lines = rows->in_row * (on0 ? a->n0 : 1) * (on1 ? a->n1 : 1);
     rows->distance = piece * a->n0 * a->n1 * a->cols < LATENCY ? 2 : 1;
     bool whole = rows->inside != t->split && rows->inside != t->block;
-    return whole && stride(c, o, rows->inside) == 1 && piece >= LINE && step > 2 * piece && rows->lines <= MOST_LINES &&
+    return whole && tile_stride(c, o, rows->inside) == 1 && piece >= LINE && step > 2 * piece && rows->lines <= MOST_LINES &&
            bytes_of(c, o) > 0.75 * (double)c->target->l2;
 }
 
@@ -72,10 +70,10 @@ static void fetch_line(Tiler *m, const TileSums *a, int o, const Rows *rows, LEx
     LExpr *index[TILE_MAX_INDEX], *in_row = lx_i64(f, rows->in_row);
     LExpr *row = lx_bin(f, LX_DIV, line, in_row);
     memcpy(index, base, sizeof index);
-    bool both = stride(c, o, t->row[0]) && stride(c, o, t->row[1]);
+    bool both = tile_stride(c, o, t->row[0]) && tile_stride(c, o, t->row[1]);
     if (both)
         index[t->row[1]] = lx_add(f, index[t->row[1]], lx_bin(f, LX_DIV, row, lx_i64(f, a->n0)));
-    int last = stride(c, o, t->row[0]) ? t->row[0] : t->row[1];
+    int last = tile_stride(c, o, t->row[0]) ? t->row[0] : t->row[1];
     index[last] = lx_add(f, index[last], both ? lx_bin(f, LX_MOD, row, lx_i64(f, a->n0)) : row);
     index[rows->inside] = lx_mul(f, lx_bin(f, LX_MOD, line, in_row), lx_i64(f, LINE));
     index[rows->outside] = lx_add(f, index[rows->outside], lx_i64(f, rows->distance));

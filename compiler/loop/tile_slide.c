@@ -20,10 +20,8 @@ typedef struct {
     int row[2], step;
 } Product;
 
-static int64_t stride(const LContract *c, int o, int k) { return k < 0 ? 0 : c->operand[o].stride[k]; }
-
 /* The operand that changes along the rows. */
-static int moving(const LContract *c, const LTile *t) { return stride(c, 0, t->row[0]) != 0 ? 0 : 1; }
+static int moving(const LContract *c, const LTile *t) { return tile_stride(c, 0, t->row[0]) != 0 ? 0 : 1; }
 
 static int64_t all_steps(const LContract *c, const int *order, int n)
 {
@@ -63,16 +61,16 @@ static int in_memory_order(const void *a, const void *b)
 static int make_products(const LContract *c, const LTile *t, int n0, int n1, int steps, Product *out)
 {
     int n = 0, first = moving(c, t);
+    int64_t step[2] = { tile_stride(c, first, t->row[0]), tile_stride(c, first, t->row[1]) };
     for (int s = 0; s < steps; s++) {
         int64_t index[TILE_MAX_INDEX] = { 0 }, at[2] = { 0, 0 };
         step_index(c, t, s, index);
         for (int k = c->n_out; k < c->n_index; k++)
             for (int o = 0; o < 2; o++)
-                at[o] += index[k] * stride(c, o == 0 ? first : 1 - first, k);
+                at[o] += index[k] * tile_stride(c, o == 0 ? first : 1 - first, k);
         for (int i1 = 0; i1 < n1; i1++)
             for (int i0 = 0; i0 < n0; i0++)
-                out[n++] = (Product){ { at[0] + i0 * stride(c, first, t->row[0]) + i1 * stride(c, first, t->row[1]), at[1] },
-                                      { i0, i1 }, s };
+                out[n++] = (Product){ { at[0] + i0 * step[0] + i1 * step[1], at[1] }, { i0, i1 }, s };
     }
     qsort(out, (size_t)n, sizeof *out, in_memory_order);
     return n;
@@ -88,7 +86,7 @@ TileSlideWork tile_slide_work(const LContract *c, const LTile *t, int64_t n0, in
     int n = make_products(c, t, (int)n0, (int)n1, (int)steps, p), n_kept = 0, live = 0;
     int64_t each[2];
     for (int o = 0; o < 2; o++)
-        each[o] = stride(c, o ? (int)(1 - first) : (int)first, t->vec) ? cols : 1;
+        each[o] = tile_stride(c, o ? (int)(1 - first) : (int)first, t->vec) ? cols : 1;
     for (int i = 0; i < n; i++) { /* values of the other operand, and where each is used last */
         int k = 0;
         while (k < n_kept && kept[k] != p[i].at[1])
@@ -122,7 +120,7 @@ const char *tile_slide_check(const LContract *c, const LTile *t)
     if (t->kind != TILE_OUTER || t->vec < 0 || t->row[0] < 0 || c->n_operand != 2)
         return "a window that slides along no row";
     int o = moving(c, t);
-    if (stride(c, 1 - o, t->row[0]) || stride(c, 1 - o, t->row[1]) || !stride(c, o, t->row[0]))
+    if (tile_stride(c, 1 - o, t->row[0]) || tile_stride(c, 1 - o, t->row[1]) || !tile_stride(c, o, t->row[0]))
         return "a window of an operand that does not move";
     if (t->pack[0] || t->pack[1] || t->block >= 0 || t->ahead || t->claim)
         return "a sliding window over panels or blocks";
@@ -184,7 +182,7 @@ static void write_out(Tiler *m, TileSums *a, const TileSpot *spot, LExpr *const 
             Loaded *value[2] = { &passing, &kept[k] };
             LExpr *x[2];
             for (int o = 0; o < 2; o++) {
-                int operand = o ? 1 - first : first, own = stride(c, operand, t->vec) ? col : 0;
+                int operand = o ? 1 - first : first, own = tile_stride(c, operand, t->vec) ? col : 0;
                 if (!value[o]->col[own])
                     value[o]->col[own] = value_of(m, operand, index, spot, a, own, at);
                 x[operand] = value[o]->col[own];

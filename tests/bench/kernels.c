@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "tests/bench/kernels_shapes.h"
+#include "tests/unit/affine.h"
 
 typedef void Kernel(const float *a, const float *b, float *y, float *scratch);
 
@@ -60,25 +61,17 @@ typedef struct {
     LBuf *in[2], *out;
 } Ctx;
 
-static LExpr *place(LFunc *f, int64_t base, const int64_t *stride, int n, LExpr *const *index)
-{
-    LExpr *sum = lx_i64(f, base);
-    for (int i = 0; i < n; i++)
-        sum = lx_add(f, sum, lx_mul(f, index[i], lx_i64(f, stride[i])));
-    return sum;
-}
-
 static LExpr *load(void *user, int o, LBlock *at, LExpr *const *index)
 {
     const Ctx *c = user;
     (void)at;
-    return lx_load(c->f, c->in[o], place(c->f, c->part->base[o], c->part->stride[o], c->part->n_index, index), 1, NULL);
+    return lx_load(c->f, c->in[o], affine(c->f, c->part->base[o], c->part->stride[o], c->part->n_index, index), 1, NULL);
 }
 
 static void store(void *user, LBlock *at, LExpr *const *index, LExpr *value)
 {
     const Ctx *c = user;
-    lb_store(c->f, at, c->out, place(c->f, c->part->out_base, c->part->out_stride, c->part->n_out, index), value, NULL);
+    lb_store(c->f, at, c->out, affine(c->f, c->part->out_base, c->part->out_stride, c->part->n_out, index), value, NULL);
 }
 
 static LContract describe(Ctx *ctx, const Part *p)

@@ -3,29 +3,13 @@
  * the evaluator, with the same bits for 1, 2 and 5 threads. The bodies of runs against the whole graph. */
 #include "diff.h"
 
-#include "front/front.h"
+#include "tests/network.h"
 
 static const double OUTPUTS = 64 * 0x1p-23, UPDATES = 2e-3;
 
-static const char *root(void)
-{
-    const char *src = getenv("NNC_SRC");
-    return src ? src : ".";
-}
-
-static void show_diagnostic(void *user, DiagLevel level, const char *text)
-{
-    (void)user;
-    if (level == DIAG_ERROR)
-        fputs(text, stderr);
-}
-
 static Module *load_text(Arena *arena, const char *name, const char *text, int64_t batch)
 {
-    Diags diags = { .arena = arena, .fn = show_diagnostic };
-    FrontOptions options = { .batch = batch };
-    Source *source = source_new(arena, name, text, strlen(text));
-    Module *m = front_build(arena, intern_new(arena), source, &options, &diags);
+    Module *m = load_network(arena, source_new(arena, name, text, strlen(text)), batch);
     if (!m)
         fail_msg("%s does not load", name);
     return m;
@@ -34,7 +18,7 @@ static Module *load_text(Arena *arena, const char *name, const char *text, int64
 static Module *load_file(Arena *arena, const char *file, int64_t batch)
 {
     const char *why = NULL;
-    Source *source = source_read(arena, arena_printf(arena, "%s/%s", root(), file), &why);
+    Source *source = source_read(arena, arena_printf(arena, "%s/%s", source_root(), file), &why);
     if (!source)
         fail_msg("%s: %s", file, why);
     return load_text(arena, file, source->text, batch);

@@ -5,7 +5,7 @@
 
 #include <dirent.h>
 
-#include "front/front.h"
+#include "tests/network.h"
 
 /* Bounds relative to a tensor's largest value, at least 1. Outputs: 64 units in the last place of a float
  * of that size. Updated variables: an optimizer that divides by the size of the gradient (Adam) turns
@@ -17,23 +17,10 @@ typedef struct {
     bool threads; /* the same bits for any number of them too */
 } Way;
 
-static const char *root(void)
-{
-    const char *src = getenv("NNC_SRC");
-    return src ? src : ".";
-}
-
-static void show_diagnostic(void *user, DiagLevel level, const char *text)
-{
-    (void)user;
-    if (level == DIAG_ERROR)
-        fputs(text, stderr);
-}
-
 /* Files of a folder with the suffix, sorted. */
 static int list(Arena *arena, const char *folder, const char *suffix, char **paths, int most)
 {
-    const char *where = arena_printf(arena, "%s/%s", root(), folder);
+    const char *where = arena_printf(arena, "%s/%s", source_root(), folder);
     DIR *dir = opendir(where);
     if (!dir)
         fail_msg("cannot open %s (run from the root of the sources, or set NNC_SRC)", where);
@@ -60,11 +47,9 @@ static Module *load(Arena *arena, const char *path)
     Source *source = source_read(arena, path, &why);
     if (!source)
         fail_msg("%s: %s", path, why);
-    Diags diags = { .arena = arena, .fn = show_diagnostic };
+    Diags diags = { .arena = arena, .fn = show_error };
     bool ir = strcmp(path + strlen(path) - 3, ".ir") == 0;
-    FrontOptions options = { .batch = 3 };
-    Module *m = ir ? module_read(arena, intern_new(arena), source, &diags)
-                   : front_build(arena, intern_new(arena), source, &options, &diags);
+    Module *m = ir ? module_read(arena, intern_new(arena), source, &diags) : load_network(arena, source, 3);
     if (!m)
         fail_msg("%s does not load", path);
     if (ir) { /* pieces of graphs: they stand under a name that C takes */

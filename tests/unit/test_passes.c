@@ -8,6 +8,7 @@
  * Property: whatever simplify, cse and dce do to a graph, its values stay: checked on every golden
  * input and on a graph of every operation's every sample. */
 #include "tests/ops/gradcheck.h"
+#include "tests/network.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -47,12 +48,6 @@ static const struct {
              { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "chunks", run_chunks }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 
-static const char *root(void)
-{
-    const char *src = getenv("NNC_SRC");
-    return src ? src : ".";
-}
-
 /* ---- cases ---- */
 
 typedef struct {
@@ -71,7 +66,7 @@ static int by_name(const void *a, const void *b)
 static void find_cases(void)
 {
     char path[512];
-    snprintf(path, sizeof path, "%s/tests/golden", root());
+    snprintf(path, sizeof path, "%s/tests/golden", source_root());
     DIR *dir = opendir(path);
     if (!dir)
         fail_msg("cannot open %s (run from the root of the sources, or set NNC_SRC)", path);
@@ -101,7 +96,7 @@ static void show_diagnostic(void *user, DiagLevel level, const char *text)
 
 static Module *load(Arena *arena, const Case *c)
 {
-    const char *why = NULL, *path = arena_printf(arena, "%s/tests/golden/%s.ir", root(), c->name);
+    const char *why = NULL, *path = arena_printf(arena, "%s/tests/golden/%s.ir", source_root(), c->name);
     Source *source = source_read(arena, path, &why);
     if (!source)
         fail_msg("%s: %s", path, why);
@@ -141,7 +136,7 @@ static void check_golden(Arena *arena, const Case *c)
         module_print(m, &out);
         check_reads_back(arena, c, out.data);
     }
-    const char *path = arena_printf(arena, "%s/tests/golden/%s.out", root(), c->name), *why = NULL;
+    const char *path = arena_printf(arena, "%s/tests/golden/%s.out", source_root(), c->name), *why = NULL;
     if (getenv("BLESS")) {
         why = text_write_file(arena, path, out.data, out.len);
         if (why)

@@ -192,26 +192,32 @@ static void stop_at(void *user, const nnr_progress *now)
     if (now->steps == s->stop_after && !now->end_of_epoch) s->stop = 1;
 }
 
+/* Stops a run of the program after so many steps, in the middle of an epoch; returns the steps. */
+static int64_t stop_after(Fixture *f, const nnr_program *program, int64_t at)
+{
+    Stopper s = {f, at, 0};
+    nnr_train_options o = options_for(f);
+    nnr_train_result r;
+    nnr_error e;
+    o.say = NULL;
+    o.progress = stop_at;
+    o.user = &s;
+    o.stop = &s.stop;
+    o.output = path_of(f, "part.safetensors");
+    assert_int_equal(nnr_run_train(program, NULL, &o, &r, &e), NNR_STOPPED);
+    return r.steps;
+}
+
 static void stopped_run_goes_on_to_the_same_bits(void **state)
 {
     Fixture *f = *state;
     train_to(f, options_for(f), "whole.safetensors");
     for (int64_t at = 1; at < 30; at += 4) { /* 5, 25: between epochs */
-        Stopper s = {f, at, 0};
+        assert_int_equal(stop_after(f, &tiny_program, at), at);
         nnr_train_options o = options_for(f);
-        nnr_train_result r;
-        nnr_error e;
-        o.say = NULL;
-        o.progress = stop_at;
-        o.user = &s;
-        o.stop = &s.stop;
-        o.output = path_of(f, "part.safetensors");
-        assert_int_equal(nnr_run_train(&tiny_program, NULL, &o, &r, &e), NNR_STOPPED);
-        assert_int_equal(r.steps, at);
-        o = options_for(f);
         o.seed = 999; /* the checkpoint's seed counts */
         o.resume = path_of(f, "part.safetensors.checkpoint");
-        r = train_to(f, o, "part.safetensors");
+        nnr_train_result r = train_to(f, o, "part.safetensors");
         assert_int_equal(r.last.train.samples, 35); /* the epoch's sums went on, too */
         assert_true(same_file(path_of(f, "whole.safetensors"), path_of(f, "part.safetensors")));
     }
@@ -509,14 +515,7 @@ static void totals_are_of_the_whole_data(void **state)
     assert_string_equal(whole.last.valid.metrics[1].name, "share");
     assert_true(whole.last.valid.metrics[1].value == (double)((float)ones / 13.0f)); /* one division */
     for (int64_t at = 1; at < 30; at += 7) { /* the sums of an epoch go on, too */
-        Stopper s = {f, at, 0};
-        o = options_for(f);
-        o.say = NULL;
-        o.progress = stop_at;
-        o.user = &s;
-        o.stop = &s.stop;
-        o.output = path_of(f, "part.safetensors");
-        assert_int_equal(nnr_run_train(&program, NULL, &o, &r, &e), NNR_STOPPED);
+        stop_after(f, &program, at);
         o = options_for(f);
         o.resume = path_of(f, "part.safetensors.checkpoint");
         o.output = path_of(f, "part.safetensors");

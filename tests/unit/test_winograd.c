@@ -1,7 +1,7 @@
 /* Winograd's schedule by the interpreter, against sums in double: forward convolutions and input
  * gradients (taps in reverse), sides that are multiples of the tile and not, blocks that divide the tiles
  * and not; what it refuses; and how much its rounding costs beside a direct float sum. */
-#include "loop/expr.h"
+#include "affine.h"
 #include "loop/winograd.h"
 
 #include <math.h>
@@ -22,14 +22,6 @@ typedef struct {
 
 static float x_memory[MEM], k_memory[MEM], bias_memory[256], got[MEM];
 static LBuf *x_buf, *k_buf, *bias_buf, *y_buf;
-
-static LExpr *affine(LFunc *f, int64_t base, const int64_t *stride, int n, LExpr *const *index)
-{
-    LExpr *sum = lx_i64(f, base);
-    for (int i = 0; i < n; i++)
-        sum = lx_add(f, sum, lx_mul(f, index[i], lx_i64(f, stride[i])));
-    return sum;
-}
 
 static LExpr *load(void *user, int o, LBlock *at, LExpr *const *index)
 {

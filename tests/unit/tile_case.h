@@ -2,7 +2,7 @@
  * Values are small integers, so that every order of summing gives the same floats. */
 #ifndef NNC_TESTS_TILE_CASE_H
 #define NNC_TESTS_TILE_CASE_H
-#include "loop/expr.h"
+#include "affine.h"
 #include "loop/tile_epilogue.h"
 
 #include <setjmp.h>
@@ -30,14 +30,6 @@ typedef struct {
     LFunc *f;
     LBuf *in[2], *bias, *out;
 } Ctx;
-
-static LExpr *affine(LFunc *f, int64_t base, const int64_t *stride, int n, LExpr *const *index)
-{
-    LExpr *sum = lx_i64(f, base);
-    for (int i = 0; i < n; i++)
-        sum = lx_add(f, sum, lx_mul(f, index[i], lx_i64(f, stride[i])));
-    return sum;
-}
 
 static LExpr *load(void *user, int o, LBlock *at, LExpr *const *index)
 {

@@ -64,5 +64,8 @@ for l in lines:
         assert abs(l["metrics"][name] - value) < 2e-6, (name, l["metrics"][name], value)
 PY
 expect "those of the whole data, whatever the batches" $python exact.py
+"$NNC" emit net.nn -o c >>err 2>&1
+grep -q 'metrics of the whole data, from its totals' c/net.h && grep -q 'total_0: out, .*: add it up' c/net.h &&
+    grep -q 'total_0: in, .*added up over all batches' c/net.h && pass "the header says what totals are" || fail "the header says what totals are"
 [[ -s err ]] && { fail "quiet"; head -n 5 err | sed 's/^/# /'; } || pass "quiet"
 exit $tests_failed

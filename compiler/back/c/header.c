@@ -181,20 +181,26 @@ static void print_struct(CPrinter *p, Text *out, bool slots)
     text_addf(out, "};\n%s", checks.data);
 }
 
+/* "total.K" (nnr_train.finish): the caller adds it up over batches. */
+static bool is_total(const nnr_info *info) { return strncmp(info->name, "total.", 6) == 0; }
+
 static void print_entry_doc(CPrinter *p, Text *out, const LEntry *e)
 {
     static const char *const WHAT[] = { "writes initial values into every variable", "inference", "one training step",
                                         "loss and metrics in inference mode",
                                         "computes what inference reads of the parameters; call it whenever they have "
                                         "changed" };
-    text_addf(out, "\n/* %s: %s", c_comment_text(p->arena, e->name), WHAT[e->kind]);
+    const char *what = e->n_in && is_total(&e->in[0]) ? "metrics of the whole data, from its totals" : WHAT[e->kind];
+    text_addf(out, "\n/* %s: %s", c_comment_text(p->arena, e->name), what);
     if (e->batch > 0)
         text_addf(out, ", %" PRId64 " sample%s a call", e->batch, e->batch == 1 ? "" : "s");
     text_add(out, ".");
     for (int i = 0; i < e->n_in; i++)
-        text_addf(out, "\n *   %s: in, %s", c_input_name(p, e, i), info_shape(p, &e->in[i]));
+        text_addf(out, "\n *   %s: in, %s%s", c_input_name(p, e, i), info_shape(p, &e->in[i]),
+                  is_total(&e->in[i]) ? ", added up over all batches" : "");
     for (int i = 0; i < e->n_out; i++)
-        text_addf(out, "\n *   %s: out, %s", c_output_name(p, e, i), info_shape(p, &e->out[i]));
+        text_addf(out, "\n *   %s: out, %s%s", c_output_name(p, e, i), info_shape(p, &e->out[i]),
+                  is_total(&e->out[i]) ? ", of these samples: add it up for the metrics of the whole data" : "");
     BackEntryUse use = back_entry_use(p->program, e);
     const char *macro = c_upper(p->arena, back_entry_name(p->arena, p->program, e));
     if (back_entry_flag(p->program, e) >= 0)

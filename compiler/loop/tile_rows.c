@@ -2,7 +2,7 @@
  * input gradient does, is read b values at a time: each row of a tile takes up a few lines, then goes on far
  * away, where nothing in the machine fetches anything. So while those b steps are made, the lines of the
  * next b, or those behind them, are asked for, evenly. */
-#include "loop/tile_micro.h"
+#include "loop/tile_pick.h"
 
 #include <string.h>
 
@@ -16,14 +16,6 @@ typedef struct {
     int64_t in_row, lines; /* of one row, of all */
     int64_t distance;      /* pieces ahead */
 } Rows;
-
-static double bytes_of(const LContract *c, int o)
-{
-    double bytes = 4;
-    for (int k = 0; k < c->n_index; k++)
-        bytes *= tile_stride(c, o, k) ? (double)c->extent[k] : 1;
-    return bytes;
-}
 
 /* Is o read by rows in such pieces, and from afar? */
 static bool find_rows(const Tiler *m, const TileSums *a, int o, Rows *rows)
@@ -41,7 +33,7 @@ static bool find_rows(const Tiler *m, const TileSums *a, int o, Rows *rows)
     rows->distance = piece * a->n0 * a->n1 * a->cols < LATENCY ? 2 : 1;
     bool whole = rows->inside != t->split && rows->inside != t->block;
     return whole && tile_stride(c, o, rows->inside) == 1 && piece >= LINE && step > 2 * piece && rows->lines <= MOST_LINES &&
-           bytes_of(c, o) > 0.75 * (double)c->target->l2;
+           tile_operand_bytes(c, o) > 0.75 * (double)c->target->l2;
 }
 
 void tile_fetch_operand(Tiler *m, int o, LExpr *const *index, LBlock *at)

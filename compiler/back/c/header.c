@@ -188,8 +188,7 @@ static void print_entry_doc(CPrinter *p, Text *out, const LEntry *e)
 {
     static const char *const WHAT[] = { "writes initial values into every variable", "inference", "one training step",
                                         "loss and metrics in inference mode",
-                                        "computes what inference reads of the parameters; call it whenever they have "
-                                        "changed" };
+                                        "computes what inference reads of parameters; call it when they have changed" };
     const char *what = e->n_in && is_total(&e->in[0]) ? "metrics of the whole data, from its totals" : WHAT[e->kind];
     text_addf(out, "\n/* %s: %s", c_comment_text(p->arena, e->name), what);
     if (e->batch > 0)

@@ -82,7 +82,7 @@ $(LIB_OBJ): | $(B)/gen/parse.c $(B)/gen/lex.c $(B)/gen/config.h
 
 # ---- test programs: one cmocka program a file ----
 .PHONY: tests
-tests: $(UNIT) $(B)/tests/bench/math_all
+tests: $(UNIT) $(B)/tests/bench/math_all $(B)/tests/bench/kernels
 ifneq ($(wildcard compiler/cli/main.c),)
 tests: all
 endif

@@ -135,4 +135,8 @@ assert {r["fusion_of"] for r in reasons} == {"mlp"} and {r["fused"] for r in rea
 for k in kernels:
     assert k["layers"] and k["schedule"] and k["bound"] and k["file"].endswith(".nn") and k["line"] > 0, k
 PY
+
+# ---- the program that times single kernels, two of which are the same function ----
+"$NNC_BUILD/tests/bench/kernels" -m 1 -f "product 1x784x128" >"$work/kernels" 2>&1 &&
+    (($(grep -c '^product 1x784x128' "$work/kernels") == 3)) && pass "single kernels" || { fail "single kernels"; sed 's/^/# /' "$work/kernels"; }
 exit $tests_failed

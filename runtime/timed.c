@@ -1,6 +1,7 @@
 /* See timed.h. */
 #include "runtime/timed.h"
 #include "runtime/progress.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,14 @@ static void restore_state(nnr_timed *t)
     t->ctx.step = 0;
 }
 
+/* A training step timed in between has written what this one reads of the parameters. */
+static bool prepared(const nnr_timed *t)
+{
+    nnr_error err;
+    bool infers = t->entry->kind == NNR_INFER || t->entry->kind == NNR_EVAL;
+    return !infers || nnr_prepare(t->model, &err) == NNR_OK;
+}
+
 bool nnr_timed_open(nnr_timed *t, nnr_model *model, const nnr_entry *e)
 {
     *t = (nnr_timed){.entry = e, .model = model};
@@ -41,8 +50,7 @@ bool nnr_timed_open(nnr_timed *t, nnr_model *model, const nnr_entry *e)
         if (ok) random_input(&e->in[k], (uint64_t)k, t->in[k]);
     }
     for (int k = 0; ok && k < e->n_out; k++) ok = (t->out[k] = nnr_block(nnr_info_bytes(&e->out[k]))) != NULL;
-    nnr_error err;
-    if (ok && (e->kind == NNR_INFER || e->kind == NNR_EVAL)) ok = nnr_prepare(model, &err) == NNR_OK;
+    ok = ok && prepared(t);
     if (ok && e->kind == NNR_STEP) ok = keep_state(t);
     if (!ok) nnr_timed_close(t);
     return ok;
@@ -70,6 +78,7 @@ double nnr_timed_calls(nnr_timed *t, int64_t n)
 {
     enum { DRIFT = 64 };
     double seconds = 0;
+    if (!prepared(t)) return INFINITY;
     while (n > 0) {
         int64_t run = n < DRIFT ? n : DRIFT;
         if (t->slots && t->ctx.step + (uint64_t)run > DRIFT) restore_state(t);

@@ -17,7 +17,7 @@ typedef struct {
  * false: not enough memory, or more inputs or outputs than NNR_TIMED_IO. */
 bool nnr_timed_open(nnr_timed *t, nnr_model *model, const nnr_entry *entry);
 void nnr_timed_close(nnr_timed *t);
-/* Seconds of n calls in a row. Training steps go back to the first state every 64 calls (outside the
+/* Seconds of n calls in a row; INFINITY where memory was short. Inference is prepared first. Training steps go back to the first state every 64 calls (outside the
  * time taken), so that weights drift neither into denormals nor into NaN. */
 double nnr_timed_calls(nnr_timed *t, int64_t n);
 /* One call of another entry of the same program that takes the same inputs, outputs and arena: a part. */

@@ -136,6 +136,10 @@ for k in kernels:
     assert k["layers"] and k["schedule"] and k["bound"] and k["file"].endswith(".nn") and k["line"] > 0, k
 PY
 
+# ---- what inference prepares is ready, also behind a training step of the same model ----
+"$NNC" bench examples/linear_regression.nn --compare fusion --threads 1 $quick >"$work/prepared" 2>&1 &&
+    grep -q '^line ' "$work/prepared" && grep -q '^fit ' "$work/prepared" && pass "prepared inference beside training" || { fail "prepared inference beside training"; sed 's/^/# /' "$work/prepared"; }
+
 # ---- the program that times single kernels, two of which are the same function ----
 "$NNC_BUILD/tests/bench/kernels" -m 1 -f "product 1x784x128" >"$work/kernels" 2>&1 &&
     (($(grep -c '^product 1x784x128' "$work/kernels") == 3)) && pass "single kernels" || { fail "single kernels"; sed 's/^/# /' "$work/kernels"; }

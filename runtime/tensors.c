@@ -2,9 +2,17 @@
  * JSON, types, shapes, offsets, gaps and overlaps are all checked. */
 #include "runtime/tensors.h"
 #include <cjson/cJSON.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MAP_POPULATE
+#define MAP_POPULATE 0 /* only Linux has it: pages that are read ahead */
+#endif
 
 static const struct {
     const char *name;
@@ -249,20 +257,44 @@ bool nnr_tensors_parse(nnr_bytes file, const char *path, nnr_tensors *out, nnr_e
     return true;
 }
 
+static void drop(nnr_bytes file, bool mapped)
+{
+    if (mapped) munmap(file.bytes, file.size);
+    else free(file.bytes);
+}
+
+/* false: not a plain file, or compressed (a header of 0x8b1f bytes begins like gzip, but for its third byte), or the
+ * system cannot. */
+static bool map_file(const char *path, nnr_bytes *out)
+{
+    struct stat st;
+    uint8_t head[3];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool plain = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 8 &&
+                 pread(fd, head, 3, 0) == 3 && !(head[0] == 0x1f && head[1] == 0x8b && head[2] == 8);
+    void *map = plain ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0) : MAP_FAILED;
+    if (fd >= 0) close(fd);
+    if (map == MAP_FAILED) return false;
+    *out = (nnr_bytes){map, (size_t)st.st_size};
+    return true;
+}
+
 bool nnr_tensors_read(const char *path, nnr_tensors *out, nnr_error *err)
 {
     nnr_bytes file;
     *out = (nnr_tensors){0};
-    if (!nnr_file_read(path, &file, err)) return false;
-    if (nnr_tensors_parse(file, path, out, err)) return true;
-    free(file.bytes);
-    return false;
+    bool mapped = map_file(path, &file);
+    if (!mapped && !nnr_file_read(path, &file, err)) return false;
+    bool ok = nnr_tensors_parse(file, path, out, err);
+    out->mapped = ok && mapped;
+    if (!ok) drop(file, mapped);
+    return ok;
 }
 
 void nnr_tensors_free(nnr_tensors *t)
 {
     free(t->tensors);
-    free(t->file.bytes);
+    drop(t->file, t->mapped);
     cJSON_Delete(t->header);
     *t = (nnr_tensors){0};
 }

@@ -30,11 +30,14 @@ bool nnr_tensors_write(const char *path, const nnr_tensor *tensors, int n, const
 
 typedef struct {
     nnr_bytes file; /* owned; tensors point into it */
+    bool mapped;    /* it is the file itself, mapped, not a copy */
     nnr_tensor *tensors;
     int n;
     struct cJSON *header;
     const char *path;
 } nnr_tensors;
+/* A plain file is mapped, so that reading half a gigabyte of weights takes no second half of memory; a compressed one
+ * is read whole. */
 bool nnr_tensors_read(const char *path, nnr_tensors *out, nnr_error *err);
 /* From memory: bytes stay the caller's when this fails and become out's when it succeeds. */
 bool nnr_tensors_parse(nnr_bytes file, const char *path, nnr_tensors *out, nnr_error *err);

@@ -48,6 +48,28 @@ static void write_file(const char *header, const void *values, size_t n)
     fclose(f);
 }
 
+/* A header of 0x8b1f bytes begins as a gzip file does; a compressed file is read as well. */
+static void like_gzip(void **state)
+{
+    (void)state;
+    static const float three = 3;
+    static char header[0x8b1f + 1];
+    char command[500];
+    nnr_error err;
+    nnr_tensors t;
+    int n = snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}");
+    memset(header + n, ' ', sizeof header - 1 - (size_t)n);
+    write_file(header, &three, 4);
+    for (int compressed = 0; compressed < 2; compressed++) {
+        assert_true(nnr_tensors_read(path, &t, &err));
+        const nnr_tensor *a = nnr_tensors_find(&t, "", "a");
+        assert_true(a && *(const float *)a->values == three);
+        nnr_tensors_free(&t);
+        snprintf(command, sizeof command, "gzip -f %s && mv %s.gz %s", path, path, path);
+        assert_int_equal(system(command), 0);
+    }
+}
+
 /* The layout that PyTorch's library demands: aligned header, values sorted by element size and then
  * name, one behind the other. */
 static void layout(void **state)
@@ -248,7 +270,7 @@ static void atomic(void **state)
 int main(void)
 {
 #define TEST(F) cmocka_unit_test_setup_teardown(F, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(layout), TEST(round_trip), TEST(other_weights), TEST(partial_load),
-                                       TEST(damaged_files), TEST(cut_anywhere), TEST(atomic)};
+    const struct CMUnitTest tests[] = {TEST(layout), TEST(like_gzip), TEST(round_trip), TEST(other_weights),
+                                       TEST(partial_load), TEST(damaged_files), TEST(cut_anywhere), TEST(atomic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

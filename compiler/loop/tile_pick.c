@@ -221,7 +221,7 @@ static bool pack_rows(const LContract *c, LTile *t)
                 nearest = s;
         }
         bool rows = !c->serial && !tile_stride(c, o, t->vec) && tile_stride(c, o, t->row[0]) == 1 && t->rows[0] > 1 &&
-                    t->row[1] < 0 && c->extent[t->vec] >= 4 * tile_width(t);
+                    c->extent[t->vec] >= 4 * tile_width(t);
         if (rows && nearest >= 256 && count <= span) { /* windows that overlap would be copied many times */
             t->pack[o] = PACK_WHOLE;
             return true;

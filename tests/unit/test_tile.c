@@ -372,6 +372,14 @@ static void test_rows(void **state)
     assert_true(t.row[0] == o && tile_packs_rows(&c, &t, o) && !tile_packs_rows(&c, &t, !o));
     t.pack[o] = PACK_PIECE;
     assert_non_null(loop_contract_check(&c, &t));
+    /* So they are where second rows lie along an index of their own: the gradient of a parameter in panels of 32. */
+    Case parted = { "a^T b in panels", 3, 4, 2, { 8, 256, 32, M }, { 0 },
+                    { { 0, { 32, 0, 1, 256 } }, { 0, { 0, 1, 0, 256 } } }, 0, 0 };
+    row_major(&parted);
+    Ctx ctx3 = { .f = lfunc_new(arena, "contract") };
+    c = describe(&ctx3, &parted, &LTARGET_X86_V4);
+    t = loop_contract_pick(&c);
+    assert_true(tile_packs_rows(&c, &t, 0) && t.pack[1] == PACK_WHOLE);
     arena_free(arena);
 }
 

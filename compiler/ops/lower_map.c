@@ -6,8 +6,10 @@
  * 2. The body is written with one variable a dimension. Neighbouring dimensions in which every index
  *    expression of the body is one linear form (coefficient = coefficient of the next * its extent)
  *    become one loop: a chain of elementwise operations is one flat loop.
- * 3. The outermost loop runs in parallel where the work pays; a single flat loop is first cut into
- *    blocks. Results do not depend on how the space is divided. */
+ * 3. Where the work pays, the positions of the leading dimensions are dealt out to the cores, as many dimensions as
+ *    it takes for enough of them; a single flat loop is first cut into blocks. Boxes that differ in later dimensions
+ *    only (the ends of rows, and their middles) follow one another for each of these positions, so that a line
+ *    comes into one core's cache once. Results do not depend on how the space is divided. */
 #include "loop/expr.h"
 #include "ops/lower_parts.h"
 #include <string.h>
@@ -22,6 +24,8 @@ typedef struct {
     Lower *lw;
     Type space;
     int n_boxes;
+    int dealt;           /* leading dimensions whose boxes share a parallel loop, or 0: none do */
+    LExpr *at[MAX_RANK]; /* inside of that loop: the position from the boxes' first */
 } Map;
 
 static const char *const AXIS_NAME[MAX_RANK] = { "i", "j", "k", "l", "m", "n", "o", "p" };
@@ -110,26 +114,33 @@ static bool cut_of(const Body *body, int rank, LExpr *difference, LOp op, int *d
     return false;
 }
 
-static bool find_cut(LFunc *f, const Body *body, int rank, const LExpr *e, int *dim, int64_t *at)
+/* A cut along one of the dimensions [from, *dim), the earliest there is. */
+static void find_cut(LFunc *f, const Body *body, const LExpr *e, int from, int *dim, int64_t *at)
 {
     if (!e)
-        return false;
+        return;
     bool compares = (e->op >= LX_EQ && e->op <= LX_LE) || e->op == LX_MIN || e->op == LX_MAX;
+    int d;
+    int64_t where;
     if (compares && e->a->type.kind == LK_I64 && e->a->type.lanes == 1 &&
-        cut_of(body, rank, lx_bin(f, LX_SUB, e->a, e->b), e->op, dim, at))
-        return true;
-    return find_cut(f, body, rank, e->a, dim, at) || find_cut(f, body, rank, e->b, dim, at) ||
-           find_cut(f, body, rank, e->c, dim, at);
+        cut_of(body, *dim, lx_bin(f, LX_SUB, e->a, e->b), e->op, &d, &where) && d >= from) {
+        *dim = d;
+        *at = where;
+    }
+    find_cut(f, body, e->a, from, dim, at);
+    find_cut(f, body, e->b, from, dim, at);
+    find_cut(f, body, e->c, from, dim, at);
 }
 
-static bool find_cut_in(LFunc *f, const Body *body, int rank, int *dim, int64_t *at)
+/* *dim: rank when there is none. */
+static void find_cut_in(LFunc *f, const Body *body, int rank, int from, int *dim, int64_t *at)
 {
+    *dim = rank;
     for (int i = 0; i < body->block.len; i++) {
         const LStmt *s = body->block.data[i];
-        if (find_cut(f, body, rank, s->value, dim, at) || find_cut(f, body, rank, s->index, dim, at))
-            return true;
+        find_cut(f, body, s->value, from, dim, at);
+        find_cut(f, body, s->index, from, dim, at);
     }
-    return false;
 }
 
 /* ---- dimensions that become one loop ---- */
@@ -246,6 +257,34 @@ static void blocked_loop(LFunc *f, LBlock *at, Body *body)
     append_all(f, &inner->body, &body->block);
 }
 
+/* How many leading loops of n are dealt out as one: until there are EVEN turns, never the last. */
+static int dealt_loops(const int64_t *extent, int n)
+{
+    int64_t turns = 1;
+    int dealt = 0;
+    while (dealt < n - 1 && turns < EVEN)
+        turns *= extent[dealt++];
+    return dealt;
+}
+
+void lower_deal(Lower *lw, const char *name, const int64_t *extent, int n, LExpr **index)
+{
+    LFunc *f = lw->func;
+    Type grid = { .rank = n };
+    memcpy(grid.dim, extent, (size_t)n * sizeof *extent);
+    LStmt *loop = lb_for(f, lw->at, name, lx_i64(f, 0), lx_i64(f, type_count(&grid)), 1, LF_PARALLEL);
+    lw->at = &loop->body;
+    lower_unravel(lw, &grid, lx_var(f, loop->var), index);
+}
+
+/* The loops of dimensions [first, n), one after another inside of each other, around the body. */
+static void serial_loops(LFunc *f, LBlock *at, Body *body, int first, int n)
+{
+    for (int d = first; d < n; d++)
+        at = &loop_over(f, at, body->var[d], body->extent[d], LF_SERIAL)->body;
+    append_all(f, at, &body->block);
+}
+
 static void write_loops(Lower *lw, Body *body, int n)
 {
     LFunc *f = lw->func;
@@ -257,22 +296,22 @@ static void write_loops(Lower *lw, Body *body, int n)
         blocked_loop(f, lw->at, body);
         return;
     }
-    int axis = n - 1; /* the loop to run in parallel: the first with enough turns, not the innermost */
-    for (int d = n - 2; d >= 0; d--)
-        if (body->extent[d] >= 4 || body->extent[d] > body->extent[axis])
-            axis = d;
-    LBlock *at = lw->at;
-    for (int d = 0; d < n; d++) {
-        bool here = parallel && d == axis && (n > 1 || body->extent[0] >= 2) && d < n - 1;
-        at = &loop_over(f, at, body->var[d], body->extent[d], here ? LF_PARALLEL : LF_SERIAL)->body;
-    }
-    append_all(f, at, &body->block);
+    int dealt = parallel ? dealt_loops(body->extent, n) : 0;
+    LExpr *index[MAX_RANK];
+    LBlock *outside = lw->at;
+    if (dealt)
+        lower_deal(lw, body->var[0]->name, body->extent, dealt, index);
+    for (int d = 0; d < dealt; d++)
+        substitute(f, body, body->var[d], index[d]);
+    serial_loops(f, lw->at, body, dealt, n);
+    lw->at = outside;
 }
 
 /* ---- boxes ---- */
 
-/* A throw-away lowering of the box, to see where its comparisons change. */
-static bool find_box_cut(Map *map, const Box *box, int *dim, int64_t *at)
+/* A throw-away lowering of the box: its cost, and the earliest dimension >= from (or the rank) along which one of
+ * its comparisons changes, and where. */
+static int64_t find_box_cut(Map *map, const Box *box, int from, int *dim, int64_t *at)
 {
     Lower dry = *map->lw;
     dry.func = lfunc_new(dry.arena, "dry");
@@ -284,25 +323,67 @@ static bool find_box_cut(Map *map, const Box *box, int *dim, int64_t *at)
     dry.head = (LBlock){ 0 };
     Body body = { 0 };
     write_body(&dry, &map->space, box, &body);
-    return find_cut_in(dry.func, &body, map->space.rank, dim, at);
+    find_cut_in(dry.func, &body, map->space.rank, from, dim, at);
+    return lower_cost(&body.block);
 }
 
-static void lower_box(Map *map, const Box *box)
+static void split_box(const Box *box, int dim, int64_t at, Box half[2])
 {
-    int dim;
+    half[0] = half[1] = *box;
+    half[0].hi[dim] = half[1].lo[dim] = box->lo[dim] + at;
+}
+
+/* The boxes of one position of the dealt dimensions. */
+static void lower_inner_box(Map *map, const Box *box)
+{
+    LFunc *f = map->lw->func;
+    int dim, rank = map->space.rank;
     int64_t at;
-    if (map->n_boxes < MAX_BOXES && find_box_cut(map, box, &dim, &at)) {
+    find_box_cut(map, box, map->dealt, &dim, &at);
+    if (map->n_boxes < MAX_BOXES && dim < rank) {
+        Box half[2];
         map->n_boxes++;
-        Box low = *box, high = *box;
-        low.hi[dim] = high.lo[dim] = box->lo[dim] + at;
-        lower_box(map, &low);
-        lower_box(map, &high);
+        split_box(box, dim, at, half);
+        lower_inner_box(map, &half[0]);
+        lower_inner_box(map, &half[1]);
         return;
     }
     Body body = { 0 };
     write_body(map->lw, &map->space, box, &body);
-    int n = join_dims(map->lw->func, &body, map->space.rank);
-    write_loops(map->lw, &body, n);
+    for (int d = 0; d < map->dealt; d++)
+        if (body.var[d]) {
+            substitute(f, &body, body.var[d], map->at[d]);
+            body.var[d] = NULL;
+        }
+    serial_loops(f, map->lw->at, &body, 0, join_dims(f, &body, rank));
+}
+
+static void lower_box(Map *map, const Box *box)
+{
+    int dim, rank = map->space.rank;
+    int64_t at, extent[MAX_RANK], work = find_box_cut(map, box, 0, &dim, &at);
+    if (dim < rank && dim >= map->dealt && map->dealt) {
+        for (int d = 0; d < rank; d++)
+            work *= extent[d] = box->hi[d] - box->lo[d];
+        if (lower_may_fork(map->lw, work)) {
+            LBlock *outside = map->lw->at;
+            lower_deal(map->lw, AXIS_NAME[0], extent, map->dealt, map->at);
+            lower_inner_box(map, box);
+            map->lw->at = outside;
+            return;
+        }
+    }
+    if (map->n_boxes < MAX_BOXES && dim < rank) {
+        Box half[2];
+        map->n_boxes++;
+        split_box(box, dim, at, half);
+        lower_box(map, &half[0]);
+        lower_box(map, &half[1]);
+        return;
+    }
+    Body body = { 0 };
+    write_body(map->lw, &map->space, box, &body);
+    write_loops(map->lw, &body, join_dims(map->lw->func, &body, rank));
 }
 
 void lower_map(Lower *lw)
@@ -311,6 +392,7 @@ void lower_map(Lower *lw)
     if (type_count(&map.space) == 0)
         return;
     lower_frames(lw);
+    map.dealt = dealt_loops(map.space.dim, map.space.rank);
     Box all = { 0 };
     memcpy(all.hi, map.space.dim, sizeof all.hi);
     lower_box(&map, &all);

@@ -1,6 +1,7 @@
 /* Padding written by whoever makes what is padded: its values go straight to their places in the padded
  * buffer, and the frame around them is filled by loops of its own, before. */
 #include "ops/lower_parts.h"
+#include "ops/rules.h"
 
 const Node *kernel_windows(const Kernel *k)
 {
@@ -54,42 +55,47 @@ LExpr *lower_padded_at(Lower *lw, const Node *pad, LExpr *const *index)
 }
 
 /* for VAR in [0, count), or nothing around when there is one turn */
-static LExpr *turns(Lower *lw, const char *name, int64_t count, LForKind kind)
+static LExpr *turns(Lower *lw, const char *name, int64_t count)
 {
     LFunc *f = lw->func;
     if (count == 1)
         return lx_i64(f, 0);
-    LStmt *loop = lb_for(f, lw->at, name, lx_i64(f, 0), lx_i64(f, count), 1, kind);
+    LStmt *loop = lb_for(f, lw->at, name, lx_i64(f, 0), lx_i64(f, count), 1, LF_SERIAL);
     lw->at = &loop->body;
     return lx_var(f, loop->var);
 }
 
-/* Positions [lo, hi) of axis d at every position inside the axes before it and everything behind. */
-static void fill(Lower *lw, const Node *pad, LBuf *buf, int d, int64_t lo, int64_t hi)
+/* Both ends of axis d, at every position inside the axes before it and everything behind. */
+static void fill(Lower *lw, const Node *pad, LBuf *buf, int d)
 {
     LFunc *f = lw->func;
     LBlock *top = lw->at;
-    int64_t behind = 1, stride[MAX_RANK], s = 1;
-    for (int i = pad->type.rank - 1; i >= 0; i--) {
-        stride[i] = s;
-        s *= pad->type.dim[i];
-        behind *= i > d ? pad->type.dim[i] : 1;
-    }
-    if (lo == hi)
+    int64_t stride[MAX_RANK + 1], low = pad->attr[0].ints.v[d], high = pad->attr[1].ints.v[d];
+    stride[pad->type.rank] = 1;
+    for (int i = pad->type.rank; i > 0; i--)
+        stride[i - 1] = stride[i] * pad->type.dim[i - 1];
+    const int64_t *behind = stride + 1, *count = pad->in[0]->type.dim;
+    if (!low && !high)
         return;
-    LExpr *at = lx_i64(f, lo * stride[d]);
-    LForKind kind = lower_may_fork(lw, s / pad->type.dim[d] * (hi - lo)) ? LF_PARALLEL : LF_SERIAL;
+    LExpr *at = lx_i64(f, 0), *turn[MAX_RANK], *none[MAX_RANK];
+    bool forks = d > 0 && lower_may_fork(lw, shape_span(&pad->in[0]->type, 0, d) * (low + high) * behind[d]);
+    if (forks)
+        lower_deal(lw, "f", count, d, turn);
     for (int i = 0; i < d; i++) {
-        int64_t first = pad->attr[0].ints.v[i], count = pad->in[0]->type.dim[i];
-        LExpr *turn = turns(lw, "f", count, kind);
-        kind = count > 1 ? LF_SERIAL : kind;
-        at = lx_add(f, at, lx_mul(f, lx_add(f, turn, lx_i64(f, first)), lx_i64(f, stride[i])));
+        turn[i] = forks ? turn[i] : turns(lw, "f", count[i]);
+        at = lx_add(f, at, lx_mul(f, lx_add(f, turn[i], lx_i64(f, pad->attr[0].ints.v[i])), lx_i64(f, behind[i])));
     }
-    at = lx_add(f, at, turns(lw, "e", (hi - lo) * behind, LF_SERIAL));
-    LExpr *none[MAX_RANK];
     for (int i = 0; i < MAX_RANK; i++)
         none[i] = lx_i64(f, 0);
-    lb_store(f, lw->at, buf, at, lower_value(lw, pad->in[1], none), NULL);
+    LBlock *row = lw->at;
+    int64_t begin[2] = { 0, (pad->type.dim[d] - high) * behind[d] }, size[2] = { low * behind[d], high * behind[d] };
+    for (int end = 0; end < 2; end++) {
+        if (!size[end])
+            continue;
+        lw->at = row;
+        LExpr *to = lx_add(f, lx_add(f, at, lx_i64(f, begin[end])), turns(lw, "e", size[end]));
+        lb_store(f, lw->at, buf, to, lower_value(lw, pad->in[1], none), NULL);
+    }
     lw->at = top;
 }
 
@@ -101,10 +107,7 @@ void lower_frames(Lower *lw)
         if (!kernel_pads_in_place(lw->kernel, pad))
             continue;
         LBuf *buf = lower_buffer(lw, pad, true);
-        for (int d = 0; d < pad->type.rank; d++) {
-            int64_t lo = pad->attr[0].ints.v[d], end = pad->type.dim[d];
-            fill(lw, pad, buf, d, 0, lo);
-            fill(lw, pad, buf, d, end - pad->attr[1].ints.v[d], end);
-        }
+        for (int d = 0; d < pad->type.rank; d++)
+            fill(lw, pad, buf, d);
     }
 }

@@ -64,6 +64,10 @@ LExpr *lower_padded_at(Lower *lw, const Node *pad, LExpr *const *index);
 /* Fills the frames of all such results, at lw->at. */
 void lower_frames(Lower *lw);
 
+/* Opens a parallel loop at lw->at over the positions of n dimensions as one sequence, so that each core has one
+ * stretch of them, and moves lw->at into it. index: the position. */
+void lower_deal(Lower *lw, const char *name, const int64_t *extent, int n, LExpr **index);
+
 /* Operations an element of the block's statements costs, roughly: math functions count more. */
 int64_t lower_cost(const LBlock *block);
 /* ---- reductions (lower_fold.c): an accumulator a reduction; the vectoriser gives it lanes ---- */

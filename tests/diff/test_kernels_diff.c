@@ -107,6 +107,10 @@ static void add_movement(Diff *d)
     build_output(g, "padded", padded);
     build_output(g, "gaps", build_pad(g, x, zero, (const int64_t[]){ 0, 1, 0, 0 }, (const int64_t[]){ 0, 0, 2, 0 },
                                       (const int64_t[]){ 0, 1, 2, 0 }));
+    Node *few = in_f32(g, "few", DIMS(3, 40, 57, 147)); /* boxes of rows, in parallel over samples and rows */
+    const int64_t around[] = { 0, 2, 1, 0 };
+    build_output(g, "framed", build_pad(g, build_unary(g, &op_tanh, few), zero, around, around, NULL));
+    build_output(g, "frame_read", build_unary(g, &op_tanh, build_pad(g, few, zero, around, around, NULL)));
     build_output(g, "joined", build_concat(g, (Node *const[]){ x, y, x }, 3, 3));
     build_output(g, "turned", build_transpose(g, x, (const int64_t[]){ 0, 3, 1, 2 }));
     Node *flat = build_reshape(g, x, DIMS(16 * 30, 31 * 20));

@@ -1,7 +1,9 @@
 /* What a register tile asks memory for while its sum is made: lines of the next panel, and what the epilogue
  * will read and write (results, and operands of their size: a residual, an optimizer's state), so that nobody
- * waits for them at its end. All of it in the first steps of the innermost loop, which stand in a loop of their
- * own: the other steps are free of it, for where one multiply-add is started a cycle a prefetch costs as much. */
+ * waits for them at its end. All of it in the first steps of the innermost loop, which stand in loops of their
+ * own: the other steps are free of it, for where one multiply-add is started a cycle a prefetch costs as much. First
+ * the tile's part of the panel, then the results, where there are steps for both: in one loop each would be asked for
+ * as often as the other has steps, and a panel would pass by several times. */
 #include "loop/tile_micro.h"
 
 enum { LINE = 16, MOST_STREAMS = 8 };
@@ -190,15 +192,41 @@ static int64_t steps_apart(const Tiler *m, int64_t lines, int64_t steps)
     return apart;
 }
 
-int64_t tile_ahead_steps(const Tiler *m, const TileSums *a, const TileSpot *spot, int64_t steps)
+int tile_ahead_parts(const Tiler *m, const TileSums *a, const TileSpot *spot, int64_t steps, TileAhead part[2])
 {
     int64_t lines = lines_of_run(m, a, spot), panel = panel_steps(m, spot, steps);
-    int64_t spread = lines * steps_apart(m, lines, steps), most = spread > panel ? spread : panel;
-    return most < steps ? most : steps;
+    bool apart = panel > 0 && lines > 0 && panel + lines <= steps;
+    int64_t left = apart ? steps - panel : steps, spread = lines * steps_apart(m, lines, left);
+    int64_t most = !apart && panel > spread ? panel : spread;
+    int n = 0;
+    if (apart)
+        part[n++] = (TileAhead){ .steps = panel, .panel = true };
+    if (most > 0)
+        part[n++] = (TileAhead){ .steps = most < left ? most : left, .panel = !apart, .lines = lines,
+                                 .steps_apart = steps_apart(m, lines, left) };
+    return n;
 }
 
-void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const *base, int k, LExpr *step,
-                int64_t fetching, int64_t steps, LBlock *at)
+static void fetch_lines(Tiler *m, const TileSums *a, const TileSpot *spot, const TileAhead *part, LExpr *const *base,
+                        LExpr *step, LBlock *at)
+{
+    LFunc *f = m->f;
+    int64_t turns = part->steps / part->steps_apart, together = (part->lines + turns - 1) / turns;
+    int64_t all = result_lines(m, a, spot);
+    LExpr *run = lx_i64(f, 0), *turn = lx_bin(f, LX_DIV, step, lx_i64(f, part->steps_apart));
+    for (int i = m->inner; i < m->n_order - 1; i++)
+        run = lx_add(f, lx_mul(f, run, lx_i64(f, m->c->extent[m->order[i]])), base[m->order[i]]);
+    LExpr *first = lx_add(f, lx_mul(f, run, lx_i64(f, part->lines)), lx_mul(f, turn, lx_i64(f, together)));
+    for (int64_t i = 0; i < together; i++) {
+        LExpr *line = lx_add(f, first, lx_i64(f, i));
+        if (runs(m) * turns * together > all)
+            line = lx_bin(f, LX_MIN, line, lx_i64(f, all - 1));
+        fetch_results(m, a, spot, lx_var(f, lb_let(f, at, "line", line)), at);
+    }
+}
+
+void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, const TileAhead *part, LExpr *const *base, int k,
+                LExpr *step, int64_t steps, LBlock *at)
 {
     LFunc *f = m->f;
     LExpr *index[TILE_MAX_INDEX];
@@ -206,19 +234,9 @@ void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const 
         index[i] = base[i];
     if (spot->number) /* a part of the panel by every tile that shares this one */
         index[k] = lx_add(f, index[k], lx_mul(f, spot->number, lx_i64(f, panel_steps(m, spot, steps))));
-    for (int o = 0; o < m->c->n_operand; o++)
+    for (int o = 0; o < m->c->n_operand && part->panel; o++)
         for (int64_t lane = 0; lane < (int64_t)spot->cols * m->t->lanes && has_next_panel(m, o); lane += LINE)
             fetch_panel(m, o, index, spot, lane, at);
-    int64_t lines = lines_of_run(m, a, spot), apart = steps_apart(m, lines, steps), all = result_lines(m, a, spot);
-    int64_t turns = fetching / apart, together = (lines + turns - 1) / turns;
-    LExpr *run = lx_i64(f, 0);
-    for (int i = m->inner; i < m->n_order - 1; i++)
-        run = lx_add(f, lx_mul(f, run, lx_i64(f, m->c->extent[m->order[i]])), base[m->order[i]]);
-    LExpr *first = lx_add(f, lx_mul(f, run, lx_i64(f, lines)), lx_mul(f, lx_bin(f, LX_DIV, step, lx_i64(f, apart)), lx_i64(f, together)));
-    for (int64_t i = 0; i < together; i++) {
-        LExpr *line = lx_add(f, first, lx_i64(f, i));
-        if (runs(m) * turns * together > all)
-            line = lx_bin(f, LX_MIN, line, lx_i64(f, all - 1));
-        fetch_results(m, a, spot, lx_var(f, lb_let(f, at, "line", line)), at);
-    }
+    if (part->lines)
+        fetch_lines(m, a, spot, part, base, step, at);
 }

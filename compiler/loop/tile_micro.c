@@ -152,7 +152,7 @@ static void dot_loop(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index,
 
 static void sum_loops(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, int depth, LBlock *at);
 
-/* The loop over the summed index of this depth, in two parts where its first steps fetch what comes later. */
+/* The loop over the summed index of this depth, in parts where its first steps fetch what comes later. */
 static void sum_loop(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index, int depth, LExpr *lo, LExpr *hi,
                      LBlock *at)
 {
@@ -161,20 +161,22 @@ static void sum_loop(Tiler *m, TileSums *a, const TileSpot *spot, LExpr **index,
     int k = m->order[depth];
     bool innermost = depth == m->n_order - 1 && t->kind == TILE_OUTER;
     int64_t extent = k == t->block ? t->depth : m->c->extent[k];
-    int64_t fetching = innermost && k != t->split ? tile_ahead_steps(m, a, spot, extent) : 0;
-    if (fetching) {
-        LExpr *mid = lx_add(f, lo, lx_i64(f, fetching));
+    TileAhead part[2];
+    int n = innermost && k != t->split ? tile_ahead_parts(m, a, spot, extent, part) : 0;
+    int64_t done = 0;
+    for (int i = 0; i < n; i++) {
+        LExpr *mid = lx_add(f, lo, lx_i64(f, part[i].steps));
         if (k == t->block && m->c->extent[k] % t->depth)
             mid = lx_bin(f, LX_MIN, mid, hi);
         LStmt *loop = lb_for(f, at, "k", lo, mid, 1, LF_SERIAL);
         index[k] = lx_var(f, loop->var);
-        tile_ahead(m, a, spot, index, k, lx_bin(f, LX_SUB, index[k], lo), fetching, extent,
-                   &loop->body);
+        tile_ahead(m, a, spot, &part[i], index, k, lx_bin(f, LX_SUB, index[k], lo), extent, &loop->body);
         sum_loops(m, a, spot, index, depth + 1, &loop->body);
-        if (fetching == extent)
-            return;
+        done += part[i].steps;
         lo = mid;
     }
+    if (n && done == extent)
+        return;
     bool small = innermost && extent <= 4;
     LStmt *loop = lb_for(f, at, "k", lo, hi, 1, small ? LF_UNROLL : LF_SERIAL);
     index[k] = lx_var(f, loop->var);

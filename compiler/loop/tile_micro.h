@@ -88,11 +88,18 @@ TileSlideWork tile_slide_work(const LContract *c, const LTile *t, int64_t n0, in
 const char *tile_slide_check(const LContract *c, const LTile *t);
 /* The tile's sums: of everything, then stored; or, with m->kept, of one block, added to what waits there. */
 void tile_micro(Tiler *m, const TileSpot *spot, LBlock *at);
-/* Of a tile's innermost loop, which has so many steps: how many of them, the first, also fetch what will be
- * wanted later (0: none), and what step number `step` of these `fetching` fetches; k: the loop's index, which base has. */
-int64_t tile_ahead_steps(const Tiler *m, const TileSums *a, const TileSpot *spot, int64_t steps);
-void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, LExpr *const *base, int k, LExpr *step,
-                int64_t fetching, int64_t steps, LBlock *at);
+/* Steps of a tile's innermost loop that also fetch what will be wanted later: the next panel, or lines of results,
+ * of which there are so many in one run of the loop, one every so many steps. */
+typedef struct {
+    int64_t steps;
+    bool panel;
+    int64_t lines, steps_apart;
+} TileAhead;
+/* The parts that the loop's first steps are, one behind the other; it has so many steps in all. Returns how many. */
+int tile_ahead_parts(const Tiler *m, const TileSums *a, const TileSpot *spot, int64_t steps, TileAhead part[2]);
+/* What step number `step` of a part fetches; k: the loop's index, which base has. */
+void tile_ahead(Tiler *m, const TileSums *a, const TileSpot *spot, const TileAhead *part, LExpr *const *base, int k,
+                LExpr *step, int64_t steps, LBlock *at);
 /* Asks for operand o's element at an index, where it is a mere load. */
 void tile_fetch_operand(Tiler *m, int o, LExpr *const *index, LBlock *at);
 /* Asks for the rows' next lines, at one step of the sum. */

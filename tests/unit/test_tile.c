@@ -402,10 +402,11 @@ static int count_fetches(LFunc *f, LBlock *b, const LBuf *y, LBuf *seen)
     return n;
 }
 
-/* A claiming tile asks for each line of its results once: along the lanes, or along rows that lie side by side. */
-static void check_claims(const char *schedule, bool turned, bool epilogue)
+/* How often each element of the results, or of the operand with panels, is asked for. */
+enum { CLAIM_M = 28, CLAIM_N = 80, CLAIM_K = 60 };
+static void count_asked(const char *schedule, bool turned, bool epilogue, bool panel, float times[OUT])
 {
-    enum { M = 28, N = 80, K = 60 };
+    enum { M = CLAIM_M, N = CLAIM_N, K = CLAIM_K };
     Arena *arena = arena_new();
     Case k = { "claim", 2, 3, 2, { M, N, K }, { turned ? 1 : N, turned ? M : 1 },
                { { 0, { K, 0, 1 } }, { 0, { 0, 1, N } } }, 0, epilogue };
@@ -416,16 +417,22 @@ static void check_claims(const char *schedule, bool turned, bool epilogue)
     assert_null(loop_contract_check(&c, &t));
     loop_contract_emit(&c, &t);
     LBuf *seen = lfunc_param(ctx.f, "seen", LK_F32, OUT, LB_INOUT);
-    assert_true(count_fetches(ctx.f, &ctx.f->body, ctx.out, seen) > 0);
+    assert_true(count_fetches(ctx.f, &ctx.f->body, panel ? ctx.in[1] : ctx.out, seen) > 0);
     loop_hoist(ctx.f);
-    static float times[OUT];
-    memset(times, 0, sizeof times);
+    memset(times, 0, OUT * sizeof *times);
     void *buffers[] = { in_memory[0], in_memory[1], bias_memory, got, times };
     assert_null(loop_verify(ctx.f, arena));
     assert_null(lfunc_eval(ctx.f, buffers, NULL, arena));
-    for (int i = 0; i < OUT; i++)
-        assert_true(times[i] == (i < M * N && (turned ? i % 14 == 0 : i % 16 == 0) ? 1 : 0));
     arena_free(arena);
+}
+
+/* A claiming tile asks for each line of its results once: along the lanes, or along rows that lie side by side. */
+static void check_claims(const char *schedule, bool turned, bool epilogue)
+{
+    static float times[OUT];
+    count_asked(schedule, turned, epilogue, false, times);
+    for (int i = 0; i < OUT; i++)
+        assert_true(times[i] == (i < CLAIM_M * CLAIM_N && (turned ? i % 14 == 0 : i % 16 == 0) ? 1 : 0));
 }
 
 static void test_claims(void **state)
@@ -437,6 +444,15 @@ static void test_claims(void **state)
         check_claims("outer vec 1 lanes 16 cols 2 rows 0:14:1 -1:1:1 stay pack none none block -1:0 split -1:0 serial claim",
                      true, epilogue);
     }
+    /* So do the tiles that share a panel of the next one, each for its part, whatever else they ask for. */
+    static const char BOTH[] = "outer vec 1 lanes 16 cols 2 rows 0:14:2 -1:1:1 sweep pack none none block -1:0 split -1:0 "
+                               "serial ahead claim";
+    static float times[OUT];
+    check_claims(BOTH, false, false);
+    count_asked(BOTH, false, false, true, times);
+    for (int k = 0; k < CLAIM_K; k++)
+        for (int lane = 32; lane < 64; lane++)
+            assert_true(times[k * CLAIM_N + lane] == (lane % 16 == 0 ? 1 : 0));
 }
 
 /* ---- what an epilogue's indices are known to be ---- */

@@ -50,17 +50,17 @@ static void test_choice(void **state)
 {
     (void)state;
     Arena *arena = arena_new();
-    enum { SHORT = 256, LONG = COUNT };
+    enum { SHORT = 256, MIDDLE = 5 * SHORT, LONG = COUNT };
     /* alone: by the work */
     LFunc *one[] = { kernel(arena, "a", LONG, 4, LF_PARALLEL) };
     check(arena, one, 1, (bool[]){ true });
     one[0] = kernel(arena, "a", SHORT, 1, LF_PARALLEL);
     check(arena, one, 1, (bool[]){ false });
     /* a short one that passes on what long ones share goes with them, in either direction */
-    LFunc *between[] = { kernel(arena, "a", LONG, 4, LF_PARALLEL), kernel(arena, "b", SHORT * 2, 1, LF_PARALLEL),
+    LFunc *between[] = { kernel(arena, "a", LONG, 4, LF_PARALLEL), kernel(arena, "b", MIDDLE, 1, LF_PARALLEL),
                          kernel(arena, "c", LONG, 4, LF_PARALLEL) };
     check(arena, between, 3, (bool[]){ true, true, true });
-    LFunc *serial[] = { kernel(arena, "a", LONG, 4, LF_SERIAL), kernel(arena, "b", SHORT * 2, 1, LF_PARALLEL),
+    LFunc *serial[] = { kernel(arena, "a", LONG, 4, LF_SERIAL), kernel(arena, "b", MIDDLE, 1, LF_PARALLEL),
                         kernel(arena, "c", LONG, 4, LF_SERIAL) };
     check(arena, serial, 3, (bool[]){ false, false, false });
     /* many short ones: not one of them */

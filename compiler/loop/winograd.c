@@ -11,7 +11,7 @@
  * what is new, so nothing outside the image is read and nothing is stored twice.
  *
  * Blocks are dealt to LANES parallel iterations, each with scratch of its own, whatever the number of
- * threads. A problem of one block is cut along its filters instead: each part transforms its own taps and, for
+ * threads. A problem of one block is cut along its filters instead, in parts of whole vectors: each part transforms its own taps and, for
  * itself, all of the image, so that nothing goes from core to core between the stages. */
 #include "loop/winograd.h"
 #include "loop/tile_pick.h"
@@ -110,7 +110,8 @@ typedef struct {
     Winograd w;
     int m, side;                  /* of a tile's results, of its transform */
     int64_t channels, filters;
-    int64_t parts, part_filters;  /* of a problem of one block; else 1, all */
+    int64_t row;                  /* of V: channels, filled up to whole vectors */
+    int64_t parts, part_filters;  /* of a problem of one block; else 1, all: filled up to whole vectors */
     int64_t group;                /* filters side by side in U */
     int64_t tiles[2], total;      /* rows and columns of tiles; tiles in all */
     int64_t block, blocks, lanes; /* tiles a block; blocks; parallel iterations over blocks */
@@ -134,15 +135,14 @@ static Wino sizes(const LContract *c, const LTile *t, const Winograd *w)
     s.blocks = up(s.total, s.block);
     s.lanes = c->target->cores > 1 ? min64(s.blocks, LANES) : 1;
     int64_t lanes = c->target->vector_bytes / 4;
-    s.parts = s.blocks == 1 && t->parallel ? c->target->cores : 1;
-    while (s.filters % (s.parts * lanes) && s.parts > 1)
-        s.parts--;
-    s.group = s.part_filters = s.filters / s.parts;
-    for (int64_t n = 4 * lanes; lanes > 1 && n >= lanes; n -= lanes)
-        if (s.part_filters % n == 0) {
-            s.group = n;
-            break;
-        }
+    int64_t vectors = up(s.filters, lanes), part = up(vectors, s.blocks == 1 && t->parallel ? c->target->cores : 1);
+    s.parts = up(vectors, part);
+    int64_t side_by_side = 4; /* vectors, at most */
+    while (part % side_by_side)
+        side_by_side--;
+    s.group = side_by_side * lanes;
+    s.part_filters = part * lanes;
+    s.row = up(s.channels, lanes) * lanes;
     return s;
 }
 
@@ -154,8 +154,8 @@ static LContract products(const Wino *s, LFunc *f, LBlock *at, const LTarget *ta
                         .n_operand = 2,
                         .extent = { e, s->block, groups, s->group, s->channels },
                         .out_stride = { s->block * s->part_filters, s->part_filters, s->group, 1, 0 },
-                        .operand[0].stride = { s->block * s->channels, s->channels, 0, 0, 1 },
-                        .operand[1].stride = { s->filters * s->channels, 0, s->group * s->channels, 1,
+                        .operand[0].stride = { s->block * s->row, s->row, 0, 0, 1 },
+                        .operand[1].stride = { s->parts * s->part_filters * s->channels, 0, s->group * s->channels, 1,
                                                s->group } };
 }
 
@@ -315,6 +315,19 @@ static LExpr *load(Wino *s, int operand, LBlock *at, LExpr *const *index)
     return lx_var(s->f, lb_let(s->f, at, "d", s->c->load(s->c->user, operand, at, index)));
 }
 
+/* Elements of U for one element of a transformed tile. */
+static int64_t u_element(const Wino *s) { return s->channels * s->parts * s->part_filters; }
+
+/* How many of n filters from `first` on there are. */
+static LExpr *filters_from(const Wino *s, LExpr *first, int64_t n)
+{
+    LFunc *f = s->f;
+    if (s->parts * s->part_filters == s->filters)
+        return lx_i64(f, n);
+    LExpr *left = lx_bin(f, LX_SUB, lx_i64(f, s->filters), first);
+    return lx_bin(f, LX_MIN, lx_bin(f, LX_MAX, left, lx_i64(f, 0)), lx_i64(f, n));
+}
+
 /* first: the first filter of the part. */
 static void emit_taps(Wino *s, LExpr *first, LBlock *at)
 {
@@ -324,12 +337,14 @@ static void emit_taps(Wino *s, LExpr *first, LBlock *at)
     LExpr *index[TILE_MAX_INDEX], *g[9], *u[WINOGRAD_MAX * WINOGRAD_MAX];
     LStmt *channel = loop(f, &out, "c", s->channels, s->t->parallel && s->parts == 1);
     LStmt *group = loop(f, &channel->body, "g", s->part_filters / s->group, false);
-    LStmt *lane = loop(f, &group->body, "o", s->group, false);
+    LExpr *begin = lx_add(f, first, scaled(f, lx_var(f, group->var), s->group));
+    LExpr *filled = filters_from(s, begin, s->group);
+    LStmt *lane = lb_for(f, &group->body, "o", lx_i64(f, 0), filled, 1, LF_SERIAL);
     LBlock *body = &lane->body;
     for (int k = 0; k < c->n_index; k++)
         index[k] = lx_i64(f, 0);
     index[s->w.channel] = lx_var(f, channel->var);
-    index[s->w.filter] = sum3(f, first, scaled(f, lx_var(f, group->var), s->group), lx_var(f, lane->var));
+    index[s->w.filter] = lx_add(f, begin, lx_var(f, lane->var));
     for (int i = 0; i < 9; i++) {
         int r[2] = { i / 3, i % 3 };
         for (int d = 0; d < 2; d++)
@@ -337,11 +352,16 @@ static void emit_taps(Wino *s, LExpr *first, LBlock *at)
         g[i] = load(s, s->w.taps, body, index);
     }
     both_ways(s, body, winograd_taps, 3, s->side, g, u);
-    LExpr *to = sum3(f, scaled(f, lx_var(f, group->var), s->channels * s->group),
-                     scaled(f, lx_var(f, channel->var), s->group), lx_var(f, lane->var));
-    to = lx_add(f, to, scaled(f, first, s->channels));
+    LExpr *panel = lx_add(f, scaled(f, begin, s->channels), scaled(f, lx_var(f, channel->var), s->group));
+    LExpr *to = lx_add(f, panel, lx_var(f, lane->var));
     for (int e = 0; e < s->side * s->side; e++)
-        lb_store(f, body, s->u, lx_add(f, to, lx_i64(f, s->u_at + e * s->channels * s->filters)), u[e], NULL);
+        lb_store(f, body, s->u, lx_add(f, to, lx_i64(f, s->u_at + e * u_element(s))), u[e], NULL);
+    if (s->parts * s->part_filters != s->filters) { /* no values by chance: they may be slow to multiply */
+        LStmt *rest = lb_for(f, &group->body, "o", filled, lx_i64(f, s->group), 1, LF_SERIAL);
+        to = lx_add(f, panel, lx_var(f, rest->var));
+        for (int e = 0; e < s->side * s->side; e++)
+            lb_store(f, &rest->body, s->u, lx_add(f, to, lx_i64(f, s->u_at + e * u_element(s))), lx_float(f, 0), NULL);
+    }
     append_vectors(s, &out, at);
 }
 
@@ -412,9 +432,9 @@ static void emit_image(Wino *s, LExpr *block, LExpr *v_at, LBlock *at)
         d[e] = load(s, s->w.image, &channel->body, index);
     }
     both_ways(s, &channel->body, winograd_image, s->side, s->side, d, v);
-    LExpr *to = sum3(f, v_at, scaled(f, lx_var(f, tiles->var), s->channels), lx_var(f, channel->var));
+    LExpr *to = sum3(f, v_at, scaled(f, lx_var(f, tiles->var), s->row), lx_var(f, channel->var));
     for (int e = 0; e < s->side * s->side; e++)
-        lb_store(f, &channel->body, f->scratch, lx_add(f, to, lx_i64(f, e * s->block * s->channels)), v[e], NULL);
+        lb_store(f, &channel->body, f->scratch, lx_add(f, to, lx_i64(f, e * s->block * s->row)), v[e], NULL);
     append_vectors(s, &out, at);
 }
 
@@ -442,7 +462,7 @@ static void emit_results(Wino *s, LExpr *block, LExpr *first, LExpr *p_at, LBloc
     LExpr *index[TILE_MAX_INDEX], *fresh[2], *base[2], *p[WINOGRAD_MAX * WINOGRAD_MAX],
         *y[WINOGRAD_MAX * WINOGRAD_MAX];
     LStmt *tiles = tile_loop(s, &out, block, true, index, fresh, &body);
-    LStmt *filter = loop(f, body, "o", s->part_filters, false);
+    LStmt *filter = lb_for(f, body, "o", lx_i64(f, 0), filters_from(s, first, s->part_filters), 1, LF_SERIAL);
     body = &filter->body;
     index[s->w.filter] = lx_add(f, first, lx_var(f, filter->var));
     LExpr *from = sum3(f, p_at, scaled(f, lx_var(f, tiles->var), s->part_filters), lx_var(f, filter->var));
@@ -520,16 +540,16 @@ void winograd_emit(const LContract *c, const LTile *t)
         return;
     Wino s = sizes(c, t, &w);
     int64_t side2 = (int64_t)s.side * s.side;
-    int64_t v_size = side2 * s.block * s.channels, p_size = side2 * s.block * s.part_filters;
+    int64_t v_size = side2 * s.block * s.row, p_size = side2 * s.block * s.part_filters;
     int64_t align = NNR_ALIGN / 4, shares = s.blocks == 1 ? s.parts : s.lanes;
     s.c = c;
     s.lane_size = (up(v_size, align) + up(p_size, align)) * align;
     bool ready = c->fixed[w.taps];
-    int64_t u_size = side2 * s.channels * s.filters;
+    int64_t u_size = side2 * u_element(&s);
     s.u_at = ready ? 0 : lfunc_scratch(f, u_size * 4);
     s.u = ready ? c->ready(c->user, w.taps, u_size) : f->scratch;
     if (c->make) {
-        LStmt *part = loop(f, c->at, "part", s.filters / s.part_filters, false);
+        LStmt *part = loop(f, c->at, "part", s.parts, false);
         emit_taps(&s, scaled(f, lx_var(f, part->var), s.part_filters), &part->body);
         return;
     }

@@ -170,6 +170,7 @@ static void agrees(void **state)
         { 1, 4, 4, 16, 16, false, false },  { 1, 8, 8, 16, 16, true, false },   { 2, 7, 6, 16, 20, false, true },
         { 1, 5, 9, 32, 16, true, true },    { 3, 4, 10, 17, 16, false, false }, { 2, 11, 4, 48, 16, true, false },
         { 1, 6, 7, 64, 16, false, false }, /* as one block: in four parts of 16 filters */
+        { 1, 6, 7, 37, 21, false, false }, { 1, 7, 6, 70, 19, true, true }, /* in parts that are not full */
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
@@ -184,6 +185,23 @@ static void agrees(void **state)
                 assert_true(run(&CASES[i], &LTARGET_GENERIC, m, tiles, NULL) < 1e-5);
             }
         }
+}
+
+/* A problem of one block runs on several cores whatever the number of filters. */
+static void filters_are_cut(void **state)
+{
+    static const Case CASE = { 1, 8, 8, 37, 21, false, false };
+    Arena *arena = arena_new();
+    (void)state;
+    LFunc *f = lfunc_new(arena, "conv");
+    LContract c = describe(f, &CASE, &LTARGET_X86_V4);
+    c.user = &c;
+    LTile t = { .winograd = 4, .tiles = 4, .parallel = true };
+    loop_contract_emit(&c, &t);
+    const LStmt *parts = f->body.data[f->body.len - 1];
+    assert_int_equal(parts->for_kind, LF_PARALLEL);
+    assert_int_equal(parts->hi->ival, 3);
+    arena_free(arena);
 }
 
 static void windows_agree(void **state)
@@ -262,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees),
+        cmocka_unit_test(filters_are_cut),
         cmocka_unit_test(windows_agree),
         cmocka_unit_test(error_is_known),
         cmocka_unit_test(refuses),

@@ -13,12 +13,12 @@ enum { LINE = 16, MOST_STREAMS = 8 };
 static bool has_next_panel(const Tiler *m, int o)
 {
     const LTile *t = m->t;
-    const int64_t *s = m->c->operand[o].stride;
-    return t->ahead && t->vec >= 0 && s[t->vec] && !(t->row[0] >= 0 && s[t->row[0]]) &&
-           !(t->row[1] >= 0 && s[t->row[1]]);
+    const LContract *c = m->c;
+    return t->ahead && tile_stride(c, o, t->vec) && !tile_stride(c, o, t->row[0]) && !tile_stride(c, o, t->row[1]);
 }
 
-/* What lies where the next panel of an operand begins, or, of a panel of a piece, the next block. */
+/* What lies where the next panel of an operand begins, or, where the sum goes on in blocks, the next block: of panels
+ * in memory the one behind the last is the next panel's first. */
 static void fetch_panel(Tiler *m, int o, LExpr *const *base, const TileSpot *spot, int64_t lane, LBlock *at)
 {
     LContract *c = m->c;
@@ -32,7 +32,7 @@ static void fetch_panel(Tiler *m, int o, LExpr *const *base, const TileSpot *spo
     LExpr *index[TILE_MAX_INDEX];
     for (int k = 0; k < c->n_index; k++)
         index[k] = base[k];
-    if (t->pack[o] == PACK_PIECE)
+    if (t->block >= 0 && tile_stride(c, o, t->block))
         index[t->block] = lx_add(f, index[t->block], lx_i64(f, t->depth));
     else
         index[t->vec] = lx_add(f, index[t->vec], lx_i64(f, tile_width(t)));

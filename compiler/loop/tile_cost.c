@@ -258,6 +258,15 @@ static void add_lines(const LContract *c, Traffic *all, double lines, double hel
     }
 }
 
+/* Of so many reads with `held` bytes in between, those that are the first of their line: it comes from where the
+ * operand lies. Returns how many. */
+static double add_first(const LContract *c, int o, Traffic *all, double reads, double held, bool stream)
+{
+    double whole = tile_operand_bytes(c, o), first = held < whole ? least(reads, whole / 64) : 0;
+    add_lines(c, all, first, whole, 1, first, stream);
+    return first;
+}
+
 /* Elements of operand o's panels, all together. */
 static double packed_count(const Volume *v, int o)
 {
@@ -269,6 +278,28 @@ static double packed_count(const Volume *v, int o)
     return count;
 }
 
+/* How often other elements of operand o are read because of the output indices outside the tiles. */
+static double outside(const Volume *v, int o)
+{
+    const LContract *c = v->c;
+    const LTile *t = v->t;
+    double n = 1;
+    for (int k = 0; k < c->n_out; k++)
+        if (k != t->vec && k != t->row[0] && k != t->row[1] && tile_stride(c, o, k))
+            n *= (double)c->extent[k];
+    return n;
+}
+
+/* Lines asked for ahead of a block are in the nearest cache when they are read, if it holds them that long. */
+static bool fetched_ahead(const Volume *v)
+{
+    const LTile *t = v->t;
+    return t->ahead && (t->block < 0 || v->inside * (double)tile_width(t) * 4 <= 0.5 * (double)v->c->target->l1);
+}
+
+/* Panels go by faster than memory delivers a single stream, unless it was asked ahead: cycles a line. */
+enum { PANEL_WAIT = 2 };
+
 /* Reading the vectors of an operand that every tile of the rows reads again. */
 static void panel_traffic(const Volume *v, int o, Traffic *all)
 {
@@ -279,7 +310,7 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
     bool unit = tile_stride(c, o, t->vec) == 1;
     int64_t step = nearest_step(c, o);
     /* The first tile of a group finds what was left long ago, the others what the first one left. */
-    bool stays = !t->sweep && bytes / v->vectors < 0.6 * (double)c->target->l2;
+    bool stays = !t->sweep && bytes / v->vectors / outside(v, o) < 0.6 * (double)c->target->l2;
     double passes = stays ? 1 : v->groups, first = once * v->groups, again = reads - first;
     if (stays && v->groups > 1 && t->block < 0) {
         first = once;
@@ -301,7 +332,7 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
         } else if ((double)step > width && bytes > 0.6 * (double)c->target->l2) {
             all->lost += JUMP * first / t->cols;
         }
-        add_lines(c, all, first, bytes, 1, least(bytes / 64, v->steps * t->cols) * v->vectors * passes,
+        add_lines(c, all, first, bytes, 1, least(bytes / 64, v->steps * t->cols * outside(v, o)) * v->vectors * passes,
                   step <= 2 * tile_width(t));
         add_lines(c, all, again, t->block < 0 ? panel : panel * 1.2, share, again,
                   step <= 2 * tile_width(t));
@@ -322,7 +353,7 @@ static void panel_traffic(const Volume *v, int o, Traffic *all)
         if (unit && scattered(step, v->steps))
             all->lost += lost_on(c, count / width, width / 16, bytes) / rounds;
         add_lines(c, all, count / 16 * 2, count * 8, 1, count, true);
-        add_lines(c, all, first, count * 4 + bytes, 1, count / 16 * passes, true);
+        add_lines(c, all, first, count * 4 + (passes > 1 ? 0 : bytes), 1, count / 16 * passes, true);
         add_lines(c, all, again, panel, 1, again, true);
         return;
     }
@@ -369,22 +400,25 @@ static void row_traffic(const Volume *v, int o, Traffic *all)
     double block = v->rows * v->inside * 4 * (along_rows ? 16.0 / t->rows[0] : 1) * v->tiles / v->groups;
     if (t->block >= 0 && block < held)
         held = v->vectors <= 1 ? block : held;
-    double all_rows = along_rows ? lines : tile_operand_bytes(c, o) / 64;
-    add_lines(c, all, visits * lines, held, 1,
+    double all_rows = along_rows ? lines * outside(v, o) : tile_operand_bytes(c, o) / 64;
+    double reads = visits * lines - add_first(c, o, all, visits * lines, held, !along_rows);
+    add_lines(c, all, reads, held, 1,
               least(tile_operand_bytes(c, o) / 64, all_rows) * (along_rows ? v->tiles : 1) * v->vectors *
                   others_passes(c, t, o),
               !along_rows);
 }
 
 /* What a window that slides reads; rows and columns that tiles share come by again when all lanes have passed. */
-static void slide_traffic(const Volume *v, Traffic *all)
+static void slide_traffic(const Volume *v, int o, Traffic *all)
 {
     const LContract *c = v->c;
     const LTile *t = v->t;
     TileSlideWork w = tile_slide_work(c, t, t->rows[0], t->rows[1], t->cols);
     double lines = (double)w.moving * t->lanes / 16 * v->steps / (double)t->slide;
     double visits = v->others * v->vectors * v->tiles;
-    add_lines(c, all, visits * lines, lines * 64 * (double)t->along, 1, visits * lines, true);
+    double held = lines * 64 * (double)t->along;
+    double reads = visits * lines - add_first(c, o, all, visits * lines, held, true);
+    add_lines(c, all, reads, held, 1, reads, true);
 }
 
 /* An operand that changes along rows and lanes: what a tile reads of it, it alone reads. */
@@ -408,12 +442,14 @@ static void both_traffic(const Volume *v, int o, Traffic *all)
         all->lost += JUMP * v->others * v->vectors * v->tiles * lines / t->cols;
     double held = own * 64 * (tile_width(t) < 16 ? 1 : 2);
     add_lines(c, all, v->others * v->vectors * v->tiles * (own - lines), lines * 64, 1, 0, true);
-    double passes = others_passes(c, t, o);
+    double passes = others_passes(c, t, o), once = lines * outside(v, o);
     for (int r = 0; r < 2; r++)
-        if (t->row[r] >= 0 && !tile_stride(c, o, t->row[r]))
-            passes *= (double)tile_row_cut(c, t, r).count;
-    add_lines(c, all, v->others * v->vectors * v->tiles * lines, held, 1,
-              least(tile_operand_bytes(c, o) / 64, lines) * v->vectors * passes, true);
+        if (t->row[r] >= 0)
+            *(tile_stride(c, o, t->row[r]) ? &once : &passes) *= (double)tile_row_cut(c, t, r).count;
+    double reads = v->others * v->vectors * v->tiles * lines;
+    reads -= add_first(c, o, all, reads, held, true);
+    add_lines(c, all, reads, held, 1,
+              least(tile_operand_bytes(c, o) / 64, once) * v->vectors * passes, true);
 }
 
 /* Vectors along the sum: one operand stays with the outer rows, the other passes by. */
@@ -446,25 +482,28 @@ double tile_cost(const LContract *c, const LTile *t)
     double work = grid_cycles(c, t), pieces = v.others * v.vectors * v.groups;
     for (int o = 0; o < c->n_operand; o++) {
         bool on_rows = tile_stride(c, o, t->row[0]) || tile_stride(c, o, t->row[1]);
+        double before = all.third;
         if (t->kind == TILE_DOT)
             dot_traffic(&v, o, &all);
         else if (t->slide && on_rows)
-            slide_traffic(&v, &all);
+            slide_traffic(&v, o, &all);
         else if (t->lanes > 1 && tile_stride(c, o, t->vec) && !on_rows)
             panel_traffic(&v, o, &all);
         else if (on_rows && !tile_stride(c, o, t->vec))
             row_traffic(&v, o, &all);
         else if (on_rows)
             both_traffic(&v, o, &all);
+        if (t->kind == TILE_OUTER && tile_stride(c, o, t->vec) && !fetched_ahead(&v))
+            all.lost += PANEL_WAIT * (all.third - before);
     }
     all.third += tile_epilogue_lines(c, t);
     /* Lines arrive beside the arithmetic, up to what the caches deliver. */
     double cost = work + all.copying + 0.15 * (all.second + all.streamed) +
                   more_than(2.6 * all.second + 1.4 * all.streamed, 0.55 * work) +
-                  (t->ahead ? 1.2 : 2) * all.third + more_than(8 * all.third, 0.4 * work) + all.lost;
+                  (fetched_ahead(&v) ? 1.2 : 2) * all.third + more_than(8 * all.third, 0.4 * work) + all.lost;
     if (t->block >= 0) {
         double tiles = v.others * v.vectors * v.tiles, blocks = v.steps / v.inside;
-        cost += tiles * (v.rows * t->cols * (3 * blocks + 2.5) + 60 * blocks);
+        cost += tiles * (v.rows * t->cols * (2 * blocks + 2.5) + 40 * blocks);
     }
     if (t->slide)
         pieces = v.others * v.tiles * (double)(((int64_t)v.vectors + t->along - 1) / t->along);

@@ -178,7 +178,7 @@ static void consider_blocks(Pick *p, LTile t, bool panels)
         if (!cut_sum(c, &cut, steps))
             continue;
         for (int o = 0; o < c->n_operand; o++)
-            cut.ahead |= panels && cut.pack[o] == PACK_PIECE && large(c, o);
+            cut.ahead |= panels && cut.pack[o] != PACK_WHOLE && has_panels(c, &cut, o) && large(c, o);
         for (int h = 0; h < 4 && group_tiles(c, &cut, h); h++) {
             consider(p, cut);
             if (h) {

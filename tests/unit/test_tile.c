@@ -1,7 +1,9 @@
 /* The contract scheduler against a naive sum, by the interpreter: named products and convolutions with
  * their gradients, then random index maps and random schedules, on every target. Values are small
  * integers, so that every order of summing gives the same floats. */
+#include "loop/tile_pick.h"
 #include "tests/unit/tile_case.h"
+#include <math.h>
 
 static void test_products(void **state)
 {
@@ -453,6 +455,35 @@ static void test_claims(void **state)
     for (int k = 0; k < CLAIM_K; k++)
         for (int lane = 32; lane < 64; lane++)
             assert_true(times[k * CLAIM_N + lane] == (lane % 16 == 0 ? 1 : 0));
+    /* Where the sum goes on in blocks they ask for the next block of their own panel. */
+    count_asked("outer vec 1 lanes 16 cols 2 rows 0:14:2 -1:1:1 stay pack none none block 2:20 split -1:0 serial ahead",
+                false, false, true, times);
+    for (int k = 0; k < CLAIM_K; k++)
+        for (int lane = 0; lane < CLAIM_N; lane++)
+            assert_true(times[k * CLAIM_N + lane] == (k >= 20 && lane % 16 == 0 ? 1 : 0));
+}
+
+/* A parameter in panels that no cache holds is read block by block, the next one asked for; the lines that it has are
+ * counted for all its panels, whether one index counts them or two. */
+static void test_panels_from_afar(void **state)
+{
+    (void)state;
+    enum { M = 49, K = 4608, PANELS = 16, WIDTH = 32 };
+    Arena *arena = arena_new();
+    Case panels = { "panels", 3, 4, 2, { M, PANELS, WIDTH, K }, { 0 },
+                    { { 0, { K, 0, 0, 1 } }, { 0, { 0, K * WIDTH, 1, WIDTH } } }, 0, 0 };
+    Case two = { "panels by two", 4, 5, 2, { M, 2, PANELS / 2, WIDTH, K }, { 0 },
+                 { { 0, { K, 0, 0, 0, 1 } }, { 0, { 0, PANELS / 2 * K * WIDTH, K * WIDTH, 1, WIDTH } } }, 0, 0 };
+    row_major(&panels);
+    row_major(&two);
+    Ctx ctx = { .f = lfunc_new(arena, "contract") }, ctx2 = { .f = lfunc_new(arena, "contract") };
+    LContract c = describe(&ctx, &panels, &LTARGET_X86_V4), c2 = describe(&ctx2, &two, &LTARGET_X86_V4);
+    LTile t = loop_contract_pick(&c);
+    assert_true(t.vec == 2 && t.ahead && t.block == 3 && t.depth * WIDTH * 4 <= LTARGET_X86_V4.l1 / 2);
+    LTile t2 = t;
+    t2.vec++, t2.block++;
+    assert_true(fabs(tile_cost(&c2, &t2) - tile_cost(&c, &t)) < 0.01 * tile_cost(&c, &t));
+    arena_free(arena);
 }
 
 /* ---- what an epilogue's indices are known to be ---- */
@@ -606,7 +637,7 @@ int main(void)
         cmocka_unit_test(test_fetched_ahead),
         cmocka_unit_test(test_tuned),
         cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_claims), cmocka_unit_test(test_panels_from_afar),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_branches_bound_indices),
     };

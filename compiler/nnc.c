@@ -304,7 +304,7 @@ static int after_pass(nnc *n, const Pass *pass, Graph *g)
 
 static int run_pass(nnc *n, const Pass *pass, Graph *g)
 {
-    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_fuse = n->opt.no_fuse,
+    PassCtx ctx = { .arena = n->arena, .target = n->target, .no_fuse = n->opt.no_fuse, .no_layout = n->opt.no_layout,
                     .no_chunks = n->opt.no_chunks, .no_prepare = n->opt.no_prepare };
     Mark since = mark(n);
     bool ok = pass->run(&ctx, g);

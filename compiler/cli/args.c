@@ -64,7 +64,7 @@ static const Option OPTIONS[] = {
     { "--no-fuse", NULL, NULL, "every operation a kernel of its own", O_FLAG, AT(no_fuse), true },
     { "--no-winograd", NULL, NULL, "3x3 convolutions as direct sums: slower, a little more exact", O_FLAG, AT(no_winograd), true },
     { "--no-chunks", NULL, NULL, "every kernel for the whole batch: no runs of kernels over a few samples at a time", O_FLAG, AT(no_chunks), true },
-    { "--no-layout", NULL, NULL, "parameters row major in memory, as they are declared", O_FLAG, AT(no_layout), true },
+    { "--no-layout", NULL, NULL, "parameters and values row major in memory, as they are declared", O_FLAG, AT(no_layout), true },
     { "--no-prepare", NULL, NULL, "what depends on parameters alone is computed anew at every call", O_FLAG, AT(no_prepare), true },
     { "--dump", NULL, "PASS", "print the IR after PASS on the way", O_TEXT, AT(dump_pass), true },
     { "--dump-dir", NULL, "DIR", "write the IR after every pass to files in DIR", O_TEXT, AT(dump_dir), true },

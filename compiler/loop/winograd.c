@@ -191,6 +191,8 @@ static double on_cores(const LContract *c, const Wino *s, double cost, double u)
     return 0.5 * (cost + cores * (forked < cost ? forked : cost));
 }
 
+enum { ACROSS = 3 }; /* cycles */
+
 static double price(const LContract *c, const Winograd *w, LTile *t)
 {
     Wino s = sizes(c, t, w);
@@ -203,6 +205,11 @@ static double price(const LContract *c, const Winograd *w, LTile *t)
     double taps = 9 + 2 * side2;
     double cost = products_tile(&sub).cost * (double)s.blocks * parts;
     cost += tiles * (parts * (double)s.channels * image + (double)s.filters * results) / lanes * 1.5;
+    /* What lies across is gathered and scattered value by value. */
+    if (c->operand[w->image].stride[w->channel] != 1)
+        cost += tiles * parts * (double)s.channels * side2 * ACROSS;
+    if (c->out_stride[w->filter] != 1)
+        cost += tiles * (double)s.filters * m2 * ACROSS;
     bool ready = c->fixed[w->taps];
     if (!ready)
         cost += (double)(s.channels * s.filters) * taps / lanes;

@@ -7,6 +7,7 @@
  *   cse          common subexpressions (rand: equal salt and shape are equal)
  *   dce          what no root needs
  *   prepare      (of the whole module) what inference computes of parameters alone becomes an entry of its own
+ *   arrange      in which order the dimensions of values lie
  *   layout       (of the whole module) how parameters lie in memory
  *   recompute    large intermediates that are cheap to make again are copied into the backward pass
  *   fuse         kernels: every remaining node gets a kernel or is recomputed by its readers
@@ -26,7 +27,7 @@ typedef struct {
     Arena *arena;
     const LTarget *target;
     bool no_fuse; /* every operation its own kernel: for comparison */
-    bool no_layout; /* parameters stay row major */
+    bool no_layout; /* parameters and values stay row major */
     bool no_prepare; /* nothing is computed ahead of inference */
     bool no_chunks; /* every kernel for the whole batch */
     Why why;      /* set when a pass fails */
@@ -47,6 +48,7 @@ bool pass_simplify(PassCtx *ctx, Graph *g);
 bool pass_cse(PassCtx *ctx, Graph *g);
 bool pass_dce(PassCtx *ctx, Graph *g);
 bool pass_prepare(PassCtx *ctx, Module *m);
+bool pass_arrange(PassCtx *ctx, Graph *g);
 bool pass_layout(PassCtx *ctx, Module *m);
 bool pass_recompute(PassCtx *ctx, Graph *g);
 bool pass_fuse(PassCtx *ctx, Graph *g);

@@ -9,6 +9,7 @@ const Pass PASSES[] = {
     { "cse", pass_cse, "equal nodes become one", NULL },
     { "dce", pass_dce, "what no output or update needs is dropped", NULL },
     { "prepare", NULL, "what inference computes of parameters alone is computed once, ahead of it", pass_prepare },
+    { "arrange", pass_arrange, "how values lie in memory: channels first or last", NULL },
     { "layout", NULL, "how parameters lie in memory: transposed, in panels", pass_layout },
     { "recompute", pass_recompute, "what the backward pass computes again instead of reading it", NULL },
     { "fuse", pass_fuse, "kernels: what is computed together, what is stored", NULL },

@@ -4,6 +4,7 @@
 #define TESTS_DIFF_FORCE_LAYOUT_H
 #include <math.h>
 
+#include "passes/arrange.h"
 #include "passes/layout.h"
 
 static inline uint64_t force_draw(uint64_t *state, uint64_t n)
@@ -20,6 +21,16 @@ static inline nnr_layout force_pick(const Type *t, uint64_t *state)
     while (n % block != 0)
         block++;
     return layout_blocked(t, axis, t->rank < MAX_RANK ? block : n);
+}
+
+static inline int force_axis(void *state, int rank) { return (int)force_draw(state, (uint64_t)rank) - 1; }
+
+/* How many regions of values in g lie otherwise than declared. */
+static inline int force_arrange(PassCtx *ctx, Graph *g, uint64_t seed)
+{
+    int n = arrange_as(ctx, g, force_axis, &seed);
+    assert_true(n >= 0);
+    return n;
 }
 
 /* How many variables were laid out. */

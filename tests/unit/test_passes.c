@@ -44,7 +44,7 @@ static const struct {
     const char *name;
     bool (*run)(PassCtx *, Graph *);
 } TESTED[] = { { "grad", pass_grad }, { "simplify", pass_simplify }, { "cse", pass_cse }, { "dce", pass_dce },
-             { "prepare", run_prepare }, { "layout", run_layout }, { "recompute", run_recompute },
+             { "prepare", run_prepare }, { "arrange", pass_arrange }, { "layout", run_layout }, { "recompute", run_recompute },
              { "fuse", run_fuse }, { "chain", run_chain }, { "order", run_order }, { "chunks", run_chunks }, { "plan", run_plan } };
 enum { N_TESTED = sizeof TESTED / sizeof *TESTED, MAX_CASES = 512 };
 

@@ -56,7 +56,7 @@ static int region(const Arrange *a, const Node *n)
 {
     int r = a->parent[n->id];
     while (r >= 0 && a->parent[r] != r)
-        r = a->parent[r];
+        r = a->parent[r] = a->parent[a->parent[r]];
     return r;
 }
 
@@ -139,31 +139,22 @@ static double region_cycles(const Arrange *a, int r)
     return sum;
 }
 
-/* Is the last dimension of what n reads or makes one that a contraction's window slides along? Then neither lanes nor
- * the steps of a sum lie well there. Regions without such a contraction are left alone. */
-static bool slides_last(const Arrange *a, const Node *n, int r)
+/* Marks the regions whose last dimension a contraction's window slides along: neither lanes nor the steps of a sum lie
+ * well there. The others are left alone. */
+static void mark_sliding(const Arrange *a, const Node *n, bool *slides)
 {
     const Contract *c = n->attr[0].contract;
     for (int o = 0; o < n->n_in; o++)
         for (int d = 0; d < c->operand[o].rank; d++) {
             const int64_t *coef = c->operand[o].dim[d].coef;
-            int parts = 0;
+            int parts = 0, read = region(a, n->in[o]), made = region(a, n);
             for (int k = 0; k < c->n_index; k++)
                 parts += coef[k] != 0;
-            bool read = region(a, n->in[o]) == r && d == c->operand[o].rank - 1;
-            bool made = region(a, n) == r && c->n_out > 0 && coef[c->n_out - 1] != 0;
-            if (parts > 1 && (read || made))
-                return true;
+            if (parts > 1 && read >= 0 && d == c->operand[o].rank - 1)
+                slides[read] = true;
+            if (parts > 1 && made >= 0 && coef[c->n_out - 1] != 0)
+                slides[made] = true;
         }
-    return false;
-}
-
-static bool slides(const Arrange *a, int r)
-{
-    for (int i = 0; i < a->n; i++)
-        if (a->g->nodes.data[i]->op == &op_contract && slides_last(a, a->g->nodes.data[i], r))
-            return true;
-    return false;
 }
 
 /* Windows number their elements in order: an axis that they have may not move. */
@@ -378,11 +369,14 @@ bool pass_arrange(PassCtx *ctx, Graph *g)
     if (ctx->no_layout || !arranged_at_all(g))
         return true;
     Arrange a = begin(ctx, g);
-    bool moves = true;
+    bool moves = true, *slides = ARENA_ARRAY(ctx->arena, bool, a.n + 1);
+    for (int i = 0; i < a.n; i++)
+        if (g->nodes.data[i]->op == &op_contract)
+            mark_sliding(&a, g->nodes.data[i], slides);
     for (int round = 0; round < 3 && moves; round++) { /* neighbours' orders decide about each other */
         moves = false;
         for (int i = 0; i < a.n; i++)
-            if (a.parent[i] == i && slides(&a, i))
+            if (a.parent[i] == i && slides[i])
                 moves = choose(&a, i) || moves;
     }
     return finish(ctx, &a) >= 0;

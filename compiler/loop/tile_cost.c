@@ -493,7 +493,8 @@ double tile_cost(const LContract *c, const LTile *t)
             row_traffic(&v, o, &all);
         else if (on_rows)
             both_traffic(&v, o, &all);
-        if (t->kind == TILE_OUTER && tile_stride(c, o, t->vec) && !fetched_ahead(&v))
+        bool afar = tile_operand_bytes(c, o) >= (double)c->target->l2; /* none of it stays */
+        if (t->kind == TILE_OUTER && tile_stride(c, o, t->vec) && afar && !fetched_ahead(&v))
             all.lost += PANEL_WAIT * (all.third - before);
     }
     all.third += tile_epilogue_lines(c, t);

@@ -33,6 +33,7 @@ typedef struct {
     Node **arranged; /* by node: computed in the region's order */
     Node **declared; /* by node of a region: turned back */
     int n;
+    bool infers; /* what it packs of parameters lies ready */
 } Arrange;
 
 /* ---- regions ---- */
@@ -92,7 +93,7 @@ static double contract_cycles(const Arrange *a, const Node *n)
     for (int o = 0; o < n->n_in; o++) {
         int last = last_of(a, n->in[o]);
         type[o] = n->in[o]->type;
-        lc.fixed[o] = graph_infers(a->g) && n->in[o]->op == &op_var;
+        lc.fixed[o] = a->infers && n->in[o]->op == &op_var;
         if (last < 0)
             continue;
         nnr_layout l = order_of(&n->in[o]->type, last);
@@ -323,7 +324,7 @@ static Arrange begin(PassCtx *ctx, Graph *g)
     int n = g->nodes.len;
     Arrange a = { .g = g, .target = ctx->target, .arena = ctx->arena, .n = n, .parent = ARENA_ARRAY(ctx->arena, int, n + 1),
                   .last = ARENA_ARRAY(ctx->arena, int, n + 1), .arranged = ARENA_ARRAY(ctx->arena, Node *, n + 1),
-                  .declared = ARENA_ARRAY(ctx->arena, Node *, n + 1) };
+                  .declared = ARENA_ARRAY(ctx->arena, Node *, n + 1), .infers = !ctx->no_prepare && graph_infers(g) };
     find_regions(&a);
     return a;
 }
